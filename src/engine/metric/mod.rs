@@ -1,0 +1,10 @@
+//! Performance metrics: each a pure function of mergeable cells.
+
+use serde::{Deserialize, Serialize};
+
+/// A performance metric, named as users write it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Metric {
+    Accuracy,
+}

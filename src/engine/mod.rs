@@ -1,0 +1,10 @@
+//! Pure decisions: no async, no I/O, no clock, no randomness; imports nothing else of ours.
+
+pub mod drift;
+pub mod estimate;
+pub mod event;
+pub mod metric;
+pub mod reference;
+pub mod sketch;
+pub mod spec;
+pub mod time;

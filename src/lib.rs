@@ -1,0 +1,3 @@
+//! tidemark tells a team, while it happens, whether a deployed model is still right.
+
+pub mod engine;
