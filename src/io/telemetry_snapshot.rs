@@ -190,8 +190,11 @@ impl SnapshotBuilder {
     pub fn finish(mut self) -> Snapshot {
         let mut candidates = std::mem::take(&mut self.candidates);
         candidates.sort_by(|a, b| {
-            (a.priority, a.family.name, &a.sample.labels)
-                .cmp(&(b.priority, b.family.name, &b.sample.labels))
+            (a.priority, a.family.name, &a.sample.labels).cmp(&(
+                b.priority,
+                b.family.name,
+                &b.sample.labels,
+            ))
         });
         let mut used: BTreeMap<String, usize> = BTreeMap::new();
         let mut seen: BTreeSet<(&'static str, Vec<String>)> = BTreeSet::new();
@@ -225,18 +228,14 @@ impl SnapshotBuilder {
     fn add_own(&self, families: &mut BTreeMap<&'static str, (&'static FamilyDef, Vec<Sample>)>) {
         let mut dropped = Vec::new();
         for (model, count) in &self.dropped {
-            dropped.push(Sample {
-                labels: vec![model.clone()],
-                value: Value::Number(*count as f64),
-            });
+            dropped
+                .push(Sample { labels: vec![model.clone()], value: Value::Number(*count as f64) });
         }
         if !dropped.is_empty() {
             families.insert(SERIES_DROPPED.name, (&SERIES_DROPPED, dropped));
         }
-        let taken_at = Sample {
-            labels: Vec::new(),
-            value: Value::Number(self.taken_at.as_secs_f64()),
-        };
+        let taken_at =
+            Sample { labels: Vec::new(), value: Value::Number(self.taken_at.as_secs_f64()) };
         families.insert(SNAPSHOT_TIMESTAMP.name, (&SNAPSHOT_TIMESTAMP, vec![taken_at]));
     }
 }

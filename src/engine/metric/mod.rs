@@ -8,3 +8,15 @@ use serde::{Deserialize, Serialize};
 pub enum Metric {
     Accuracy,
 }
+
+impl Metric {
+    pub const ALL: [Self; 1] = [Self::Accuracy];
+
+    pub fn name(self) -> &'static str {
+        "accuracy"
+    }
+
+    pub fn help(self) -> &'static str {
+        "The share of labelled predictions that were right."
+    }
+}
