@@ -5,6 +5,7 @@ pub mod telemetry;
 mod telemetry_families;
 mod telemetry_refresh;
 mod telemetry_snapshot;
+pub mod webhook;
 
 use crate::engine::time::Timestamp;
 use std::sync::Arc;
