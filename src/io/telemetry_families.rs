@@ -356,12 +356,12 @@ fn metric_defs(metric: Metric, scope: Scope) -> MetricFamilies {
     };
     let name = metric.name();
     let unit = unit(metric);
-    let text = metric.help();
+    let text = metric.help().trim_end_matches('.');
     let def = |part: &str, unit: &str, help: String| {
         gauge(format!("{prefix}{name}{part}{unit}"), help, labels)
     };
     MetricFamilies {
-        value: def("", unit, format!("{text}{of}", text = text.trim_end_matches('.'))),
+        value: def("", unit, format!("{text}{of}.")),
         lower: def("_lower", unit, format!("Lower end of the 95% interval of {name}{of}.")),
         upper: def("_upper", unit, format!("Upper end of the 95% interval of {name}{of}.")),
         support: def("_support", "_rows", format!("Rows that {name} rests on{of}.")),

@@ -55,10 +55,4 @@ impl SnapshotDesk {
         }
         true
     }
-
-    /// The same for a loop that has nothing else to do: waits until a scrape asks. `None` when all
-    /// clients are gone.
-    pub async fn asked(&mut self) -> Option<oneshot::Sender<Arc<Snapshot>>> {
-        self.requests.recv().await
-    }
 }
