@@ -22,6 +22,9 @@ pub struct Profile {
     pub rows: u64,
     /// Where it came from: file names without their directories.
     pub sources: Vec<String>,
+    /// The model was trained on this data: the baseline is better than what to expect.
+    #[serde(default)]
+    pub trained_on: bool,
     /// Canonical texts of the classes, sorted; empty for regression or unknown.
     pub classes: Vec<String>,
     /// Binary: which of them is positive.
