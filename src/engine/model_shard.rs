@@ -133,7 +133,7 @@ impl ModelContext {
                 weight,
             }),
             (_, LabelValue::Number(label)) => Outcome::Regression(RegressionOutcome {
-                predicted: f64::from_bits(prediction.output),
+                prediction: f64::from_bits(prediction.output),
                 label,
                 weight,
             }),
@@ -375,9 +375,9 @@ impl ModelShard {
 
     /// A prediction gave way to one of another partition: it leaves its pane, not the counters.
     fn uncount(&mut self, old: &Pending) {
-        let keys = self.context.slicer.keys(old.codes);
         if let Some(key) = self.partial.panes.locate(old.event_time) {
             let scored = self.scored(old);
+            let keys = self.context.slicer.keys(old.codes);
             self.partial.panes.count_prediction(key, old.version, keys, &scored, Sign::Remove);
         }
         self.free(old);

@@ -148,7 +148,7 @@ impl Slicer {
     }
 
     /// The slices that a prediction with these codes belongs to, without the whole model.
-    pub fn keys(&self, codes: Codes) -> impl Iterator<Item = SliceKey> + '_ {
+    pub fn keys(&self, codes: Codes) -> impl Iterator<Item = SliceKey> + Clone + '_ {
         self.definitions.iter().enumerate().map(move |(definition, members)| {
             let mut value = 0;
             for &member in members {

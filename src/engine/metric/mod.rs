@@ -291,15 +291,3 @@ mod tests {
         assert!(error.contains("`acuracy`") && error.contains("roc_auc"), "{error}");
     }
 }
-
-impl Metric {
-    pub const ALL: [Self; 1] = [Self::Accuracy];
-
-    pub fn name(self) -> &'static str {
-        "accuracy"
-    }
-
-    pub fn help(self) -> &'static str {
-        "The share of labelled predictions that were right."
-    }
-}
