@@ -1,5 +1,6 @@
 //! The one integration test binary: a module a part.
 
 mod http;
+mod simulation;
 mod telemetry;
 mod webhook;

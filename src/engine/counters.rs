@@ -12,8 +12,19 @@ use std::collections::BTreeMap;
 
 /// Upper bounds of the label delay's buckets, in seconds.
 pub const DELAY_BUCKETS: [f64; 13] = [
-    1.0, 10.0, 60.0, 300.0, 900.0, 3_600.0, 10_800.0, 21_600.0, 43_200.0, 86_400.0, 259_200.0,
-    604_800.0, 2_592_000.0,
+    1.0,
+    10.0,
+    60.0,
+    300.0,
+    900.0,
+    3_600.0,
+    10_800.0,
+    21_600.0,
+    43_200.0,
+    86_400.0,
+    259_200.0,
+    604_800.0,
+    2_592_000.0,
 ];
 
 /// Pairs of one slice of one version.

@@ -7,11 +7,11 @@ use super::layouts::Layouts;
 use super::outcome::{LabelOutcome, PredictionOutcome, PredictionTally};
 use super::outputs::{Outputs, Ranked};
 use super::pane::{PaneKey, PaneShape, PaneStore};
-use super::sketch::{
-    BinaryOutcome, MulticlassOutcome, Outcome, PerformanceCells, RegressionOutcome, ScoredPrediction, Sign, Terms,
-    probability_terms,
-};
 use super::score::Resolution;
+use super::sketch::{
+    BinaryOutcome, MulticlassOutcome, Outcome, PerformanceCells, RegressionOutcome,
+    ScoredPrediction, Sign, Terms, probability_terms,
+};
 use super::slice::{SliceKey, Slicer};
 use super::spec::{ModelSpec, Task};
 use super::time::Timestamp;
@@ -190,7 +190,7 @@ impl Partial {
         }
         let counters = &mut self.counters[usize::from(prediction.version)];
         counters.corrections += u64::from(change.corrected);
-        let Some(first) = change.first else { return };
+        let Some(first) = change.first.filter(|_| !prediction.counted) else { return };
         self.tally.count(if first.implicit {
             counters.implicit += 1;
             PredictionOutcome::Implicit
@@ -227,12 +227,12 @@ impl ModelShard {
         self.join.held()
     }
 
-    /// Takes up a batch of predictions. `own` is this model's progress in the partition; `waiting` the
-    /// labels that came first, with the column that this model reads.
+    /// Takes up a batch of predictions. `newest_before` says how far the partition had come before each
+    /// row; `waiting` are the labels that came first, with the column that this model reads.
     pub fn apply(
         &mut self,
         batch: &PredictionBatch,
-        own: &mut Progress,
+        newest_before: &[Progress],
         waiting: Option<(&mut Waiting, usize)>,
     ) {
         let mut waiting = waiting;
@@ -241,7 +241,7 @@ impl ModelShard {
         for row in 0..batch.len() {
             let class = self.context.decision(batch, row);
             self.classes.push(class);
-            let outcome = self.accept(batch, row, own, waiting.as_mut());
+            let outcome = self.accept(batch, row, newest_before[row], waiting.as_mut());
             if let Some(outcome) = outcome {
                 self.partial.tally.count(outcome);
             }
@@ -266,7 +266,7 @@ impl ModelShard {
         &mut self,
         batch: &PredictionBatch,
         row: usize,
-        own: &mut Progress,
+        newest_before: Progress,
         waiting: Option<&mut (&mut Waiting, usize)>,
     ) -> Option<PredictionOutcome> {
         let event_time = batch.event_times[row];
@@ -274,28 +274,28 @@ impl ModelShard {
         if event_time > batch.record_times[row] + time.future_tolerance {
             return Some(PredictionOutcome::TooFarInFuture);
         }
-        let watermark = own.own(time.out_of_orderness);
-        own.observe(event_time);
         if join.start.is_some_and(|start| event_time < start) {
             return Some(PredictionOutcome::BeforeStart);
         }
-        if watermark > event_time + time.allowed_lateness {
+        if newest_before.own(time.out_of_orderness) > event_time + time.allowed_lateness {
             return Some(PredictionOutcome::Late);
         }
-        let version =
-            self.partial.intern(batch.versions.get(row), self.context.spec.versions_max);
+        let version = self.partial.intern(batch.versions.get(row), self.context.spec.versions_max);
         let mut prediction = self.pending(batch, row, version);
         if !self.joined || self.join.held() as u64 >= join.pending_max {
             self.count(batch, row, &prediction);
             self.select(row, &prediction);
             self.free(&prediction);
             let joined = self.joined;
-            return Some(if joined { PredictionOutcome::Shed } else { PredictionOutcome::NotJoined });
+            return Some(if joined {
+                PredictionOutcome::Shed
+            } else {
+                PredictionOutcome::NotJoined
+            });
         }
         if matches!(self.context.spec.task, Task::Multiclass { .. }) {
             let classes = self.context.spec.task.class_count();
-            prediction.output =
-                self.outputs.put(Ranked::new(probabilities(batch, row, classes)));
+            prediction.output = self.outputs.put(Ranked::new(probabilities(batch, row, classes)));
         }
         let position = Position {
             partition: batch.partition,
@@ -337,6 +337,7 @@ impl ModelShard {
             weight: batch.weights.get(row).copied().unwrap_or(1.0),
             version,
             class: self.classes[row],
+            counted: false,
         }
     }
 
@@ -429,7 +430,7 @@ impl ModelShard {
         let (mut freed, mut expired) = (Vec::new(), 0u64);
         let multiclass = matches!(context.spec.task, Task::Multiclass { .. });
         let mut released = |prediction: &Pending, release: Release| {
-            expired += u64::from(release == Release::Unlabelled);
+            expired += u64::from(release == Release::Unlabelled && !prediction.counted);
             if multiclass {
                 freed.push(prediction.output);
             }
@@ -443,7 +444,7 @@ impl ModelShard {
         let mut in_silence = 0;
         if silent {
             self.join.expire_silent(predictions, &mut |prediction, _| {
-                in_silence += 1;
+                in_silence += u64::from(!prediction.counted);
                 if multiclass {
                     freed.push(prediction.output);
                 }

@@ -88,6 +88,7 @@ pub struct Shard {
     /// By label topic.
     pub(super) waiting: Vec<Waiting>,
     pub label_tallies: Vec<LabelTally>,
+    newest_before: Vec<Vec<Progress>>,
 }
 
 impl Shard {
@@ -105,6 +106,7 @@ impl Shard {
             inputs: BTreeMap::new(),
             waiting: spec.label_topics.iter().map(|_| Waiting::default()).collect(),
             label_tallies: spec.label_topics.iter().map(|_| LabelTally::default()).collect(),
+            newest_before: Vec::new(),
             spec,
         };
         for key in inputs {
@@ -127,11 +129,11 @@ impl Shard {
         self.waiting[topic].len()
     }
 
-    /// Takes up rows of one partition of a prediction topic, model by model, in log order.
-    pub fn apply_predictions<'a>(
+    /// Takes up rows of one partition of a prediction topic, one batch a model.
+    pub fn apply_predictions(
         &mut self,
         key: InputKey,
-        batches: impl IntoIterator<Item = &'a PredictionBatch>,
+        batches: &[PredictionBatch],
         counted: &InputTally,
         next_offset: i64,
     ) {
@@ -139,19 +141,17 @@ impl Shard {
         let Some(input) = self.inputs.get_mut(&key) else { return };
         input.next_offset = Some(next_offset);
         input.tally.add(counted);
-        for batch in batches {
-            let Some(at) = self.spec.models.iter().position(|model| model.index == batch.model)
-            else {
-                continue;
-            };
-            let (model, own) = (&mut self.models[at], &mut input.models[at]);
+        let models: Vec<Option<usize>> = batches
+            .iter()
+            .map(|batch| self.spec.models.iter().position(|model| model.index == batch.model))
+            .collect();
+        observe(&self.spec, input, batches, &models, &mut self.newest_before);
+        for ((batch, at), newest_before) in batches.iter().zip(models).zip(&self.newest_before) {
+            let Some(at) = at else { continue };
             let waiting = self.spec.models[at]
                 .labels
                 .map(|(topic, column)| (&mut self.waiting[topic], column));
-            model.apply(batch, own, waiting);
-            if let Some(newest) = own.newest {
-                input.progress.observe(newest);
-            }
+            self.models[at].apply(batch, newest_before, waiting);
         }
     }
 
@@ -332,6 +332,41 @@ impl Shard {
             }
         }
         Ok(())
+    }
+}
+
+/// Moves a partition's progress on over the rows of all its models in log order, and notes for each row how
+/// far the partition had come just before it: that alone decides lateness.
+fn observe(
+    spec: &GroupSpec,
+    input: &mut Input,
+    batches: &[PredictionBatch],
+    models: &[Option<usize>],
+    newest_before: &mut Vec<Vec<Progress>>,
+) {
+    newest_before.resize_with(batches.len(), Vec::new);
+    newest_before.iter_mut().for_each(Vec::clear);
+    let position = |batch: usize, row: usize| {
+        let batch: &PredictionBatch = &batches[batch];
+        Some((*batch.offsets.get(row)?, *batch.rows.get(row)?))
+    };
+    let next = |newest_before: &[Vec<Progress>]| match batches.len() {
+        1 => Some(0).filter(|_| newest_before[0].len() < batches[0].len()),
+        count => (0..count)
+            .filter_map(|batch| Some((position(batch, newest_before[batch].len())?, batch)))
+            .min()
+            .map(|(_, batch)| batch),
+    };
+    while let Some(batch) = next(newest_before) {
+        let row = newest_before[batch].len();
+        newest_before[batch].push(input.progress);
+        let Some(model) = models[batch] else { continue };
+        let tolerance = spec.models[model].context.spec.time.future_tolerance;
+        let (batch, event_time) = (&batches[batch], batches[batch].event_times[row]);
+        if event_time <= batch.record_times[row] + tolerance {
+            input.progress.observe(event_time);
+            input.models[model].observe(event_time);
+        }
     }
 }
 

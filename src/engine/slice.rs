@@ -188,12 +188,14 @@ impl Field {
             (CellState::Present, FeatureColumn::Numeric(column), SliceValues::Edges(edges)) => {
                 edges.partition_point(|&edge| edge <= column.values[row]) as u32
             }
-            (CellState::Present, FeatureColumn::Categorical(column), SliceValues::Categories(_)) => {
-                match self.lookup.binary_search_by_key(&column.codes[row], |&(code, _)| code) {
-                    Ok(at) => self.lookup[at].1,
-                    Err(_) => other,
-                }
-            }
+            (
+                CellState::Present,
+                FeatureColumn::Categorical(column),
+                SliceValues::Categories(_),
+            ) => match self.lookup.binary_search_by_key(&column.codes[row], |&(code, _)| code) {
+                Ok(at) => self.lookup[at].1,
+                Err(_) => other,
+            },
             _ => other,
         }
     }

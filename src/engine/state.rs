@@ -3,14 +3,14 @@
 //! Sections are encoded with postcard. A whole snapshot and the deltas after it, applied in order, give
 //! the state back bit for bit. Versioning, checksums and files are the checkpoint's business.
 
+use super::counters::{DelayHistogram, VersionCounters};
 use super::join::{Matched, Origins, Pending};
 use super::labels::Labels;
 use super::model_shard::{ModelShard, Partial};
 use super::outcome::LabelTally;
+use super::outcome::PredictionTally;
 use super::outputs::Ranked;
 use super::pane::{Pane, PaneKey, Released};
-use super::counters::{DelayHistogram, VersionCounters};
-use super::outcome::PredictionTally;
 use super::shard::{Input, InputKey, Shard};
 use super::spec::Task;
 use super::table::Keyed;
@@ -190,12 +190,8 @@ impl ModelShard {
         let mut pending: Vec<_> =
             self.join.pending.get(id).map(|row| (*row, ranked(row))).collect();
         pending.sort_by_key(|(row, _)| (row.event_time, row.version));
-        let mut matched: Vec<_> = self
-            .join
-            .matched
-            .get(id)
-            .map(|row| (row.clone(), ranked(&row.prediction)))
-            .collect();
+        let mut matched: Vec<_> =
+            self.join.matched.get(id).map(|row| (row.clone(), ranked(&row.prediction))).collect();
         matched.sort_by_key(|(row, _)| (row.prediction.event_time, row.prediction.version));
         let mut origins: Vec<_> = self.join.origins.get(id).cloned().collect();
         origins.sort_by_key(|row| (row.event_time, row.version));

@@ -87,7 +87,8 @@ impl Waiting {
 
     /// The waiting labels of an id in log order, each offered to `meet`, which says what came of it.
     pub fn offer(&mut self, id: u128, mut meet: impl FnMut(&WaitingLabel) -> LabelOutcome) {
-        let mut positions: Vec<Position> = self.labels.get(id).map(|label| label.position).collect();
+        let mut positions: Vec<Position> =
+            self.labels.get(id).map(|label| label.position).collect();
         if positions.is_empty() {
             return;
         }

@@ -98,13 +98,16 @@ impl Monitor {
     pub(super) fn fire_final(
         &mut self,
         shards: &[&Partial],
+        predictions: Timestamp,
         labels: Timestamp,
         effects: &mut Vec<Effect>,
     ) {
+        let lateness = self.context.spec.time.allowed_lateness;
         for index in 0..self.context.windows.specs.len() {
             let spec = self.context.windows.specs[index];
+            // After a restart a shard may be behind what this monitor has seen: it reads again first.
             let until = self
-                .last_passed(&spec, labels - spec.keep)
+                .last_passed(&spec, (labels - spec.keep).min(predictions - lateness))
                 .min(self.state.closed_through[index]);
             let from = self.state.final_through[index];
             if until <= from {
@@ -153,7 +156,10 @@ impl Monitor {
     }
 
     /// All metrics of the model's task that are defined on these rows.
-    pub(super) fn metrics(&self, sum: &SliceSum) -> Vec<(Metric, crate::engine::estimate::Estimate)> {
+    pub(super) fn metrics(
+        &self,
+        sum: &SliceSum,
+    ) -> Vec<(Metric, crate::engine::estimate::Estimate)> {
         let Some(cells) = &sum.cells else { return Vec::new() };
         Metric::of_task(&self.context.spec.task)
             .into_iter()
@@ -197,13 +203,12 @@ impl Monitor {
         let score = layout.score.as_ref().zip(profile.score.clone()).and_then(|(layout, own)| {
             of_output("score", Distribution::Numeric(own), layout, &sum.score)
         });
-        let classes =
-            layout.classes.as_ref().zip(profile.predicted_classes.clone()).and_then(
-                |(layout, own)| {
-                    let distribution = Distribution::Categorical(own);
-                    of_output("predicted_class", distribution, layout, &sum.classes)
-                },
-            );
+        let classes = layout.classes.as_ref().zip(profile.predicted_classes.clone()).and_then(
+            |(layout, own)| {
+                let distribution = Distribution::Categorical(own);
+                of_output("predicted_class", distribution, layout, &sum.classes)
+            },
+        );
         Some(WindowDrift { end, inherited: !own, features, score, classes })
     }
 }

@@ -126,7 +126,7 @@ impl Monitor {
         self.fire_late(shards, now, effects);
         self.note_drift(shards, predictions);
         self.judge(shards, predictions, labels, now, effects);
-        self.fire_final(shards, labels, effects);
+        self.fire_final(shards, predictions, labels, effects);
     }
 
     /// Up to where the shards may roll up and drop panes.

@@ -122,12 +122,7 @@ impl Monitor {
 
     /// The window that a version's gauges of one size show: the newest closed one with enough labels,
     /// never older than the one before.
-    fn window(
-        &mut self,
-        shards: &[&Partial],
-        version: &str,
-        index: usize,
-    ) -> Option<WindowReport> {
+    fn window(&mut self, shards: &[&Partial], version: &str, index: usize) -> Option<WindowReport> {
         let spec = self.context.windows.specs[index];
         let show = self.context.spec.show;
         let shown = (version.to_owned(), index as u16);
