@@ -1,2 +1,7 @@
+//! The one integration test binary: a module a part.
+
+mod http;
 mod laws;
 mod performance;
+mod telemetry;
+mod webhook;

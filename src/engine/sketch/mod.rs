@@ -5,6 +5,7 @@
 
 mod binary;
 mod calibration;
+pub mod feature;
 mod moments;
 mod multiclass;
 mod performance;
