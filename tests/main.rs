@@ -1,6 +1,8 @@
 //! The one integration test binary: a module a part.
 
 mod http;
+mod laws;
+mod performance;
 mod simulation;
 mod telemetry;
 mod webhook;

@@ -74,11 +74,11 @@ trait Group:
 
 impl Group for i64 {
     fn plus(&mut self, other: &Self) {
-        *self = self.saturating_add(*other);
+        *self = self.wrapping_add(*other);
     }
 
     fn minus(&mut self, other: &Self) {
-        *self = self.saturating_sub(*other);
+        *self = self.wrapping_sub(*other);
     }
 }
 
