@@ -108,7 +108,7 @@ impl Probabilities {
         match value.kind {
             Kind::Array => self.array(value.raw)?,
             Kind::Object => self.object(value.raw, scratch)?,
-            other => return Err(self.field.refuse_kind(other)),
+            other => return Err(self.field.refuse_scalar(other)),
         }
         let mut given = false;
         for &(kind, number) in &self.found {

@@ -77,6 +77,18 @@ impl Field {
         Refuse { reason, message: format!("`{}` at `{}` {what}", self.name, self.selector) }
     }
 
+    /// For a field that must be an array or an object.
+    #[cold]
+    pub fn refuse_scalar(&self, kind: Kind) -> Refuse {
+        match kind {
+            Kind::Number | Kind::NotFinite => {
+                self.refuse(RefusalReason::WrongType, "is a number")
+            }
+            other => self.refuse_kind(other),
+        }
+    }
+
+    /// For a field that must be a scalar: why a value of this kind is none.
     #[cold]
     pub fn refuse_kind(&self, kind: Kind) -> Refuse {
         let (reason, what) = match kind {

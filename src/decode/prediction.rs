@@ -368,7 +368,7 @@ fn version<'s>(field: &Field, row: &Row<'s>, scratch: &'s mut String) -> Result<
 fn check_object(object: &Field, row: &Row<'_>) -> Result<(), Refuse> {
     match object.value(row)?.kind {
         Kind::Object | Kind::Missing | Kind::Null => Ok(()),
-        other => Err(object.refuse_kind(other)),
+        other => Err(object.refuse_scalar(other)),
     }
 }
 
