@@ -32,11 +32,12 @@ pub fn push_f64(value: f64, out: &mut String) -> bool {
 /// double.
 pub(super) fn push_number(raw: &str, out: &mut String) -> bool {
     let Some(decimal) = Decimal::parse(raw) else { return false };
-    if decimal.magnitude > MAGNITUDE_MAX || !super::number::to_f64(raw).is_finite() {
+    let nearest = super::number::to_f64(raw.as_bytes());
+    if decimal.magnitude > MAGNITUDE_MAX || !nearest.is_finite() {
         return false;
     }
     if !decimal.is_integral() {
-        return push_f64(super::number::to_f64(raw), out);
+        return push_f64(nearest, out);
     }
     if decimal.negative && decimal.magnitude > 0 {
         out.push('-');

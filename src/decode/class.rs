@@ -192,14 +192,14 @@ fn each_member(raw: &str, mut visit: impl FnMut(Value<'_>, Value<'_>)) -> Result
 
 fn value_at<'a>(raw: &'a str, scan: &mut Scanner<'_>) -> Result<Value<'a>, Fault> {
     let start = scan.at;
-    let kind = scan.value(0)?;
+    let (kind, number) = scan.wanted(0)?;
     let raw = raw.get(start..scan.at).unwrap_or("");
     let unquoted = raw.len().checked_sub(1).and_then(|end| raw.get(1..end));
     let raw = match kind {
         Kind::Text | Kind::Escaped => unquoted.unwrap_or(""),
         _ => raw,
     };
-    Ok(Value { kind, raw })
+    Ok(Value { kind, raw, number })
 }
 
 /// Behind an element: to the next one, or to the closing bracket.

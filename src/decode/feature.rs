@@ -4,12 +4,14 @@ use super::field::{Field, Row, canonical, number_of};
 use super::read::Value;
 use super::scan::Kind;
 use super::selector::Selector;
-use super::shape::Shape;
+use super::shape::{Place, Shape};
 use crate::engine::event::{CategoricalColumn, CellState, FeatureColumn, NumericColumn};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
 pub(super) struct FeatureReader {
+    /// Where it stands in the payload, as most do.
+    place: Option<Place>,
     field: Field,
     /// Categorical: canonical text -> code.
     dictionary: Option<HashMap<Box<str>, u32, FixedState>>,
@@ -17,7 +19,8 @@ pub(super) struct FeatureReader {
 
 impl FeatureReader {
     pub fn numeric(selector: &Selector, shape: &mut Shape) -> Self {
-        Self { field: Field::new("feature", selector, shape), dictionary: None }
+        let field = Field::new("feature", selector, shape);
+        Self { place: field.place(), field, dictionary: None }
     }
 
     /// A category that the dictionary has twice gets the first of its positions.
@@ -26,7 +29,8 @@ impl FeatureReader {
         for (code, text) in dictionary.iter().enumerate() {
             codes.entry(text.as_str().into()).or_insert(code as u32);
         }
-        Self { field: Field::new("feature", selector, shape), dictionary: Some(codes) }
+        let field = Field::new("feature", selector, shape);
+        Self { place: field.place(), field, dictionary: Some(codes) }
     }
 
     pub fn column(&self) -> FeatureColumn {
@@ -39,7 +43,10 @@ impl FeatureReader {
     /// Appends the row's cell to a column that `column` made.
     #[inline]
     pub fn read(&self, row: &Row<'_>, scratch: &mut String, column: &mut FeatureColumn) {
-        let (value, untyped) = self.field.cell(row);
+        let (value, untyped) = match self.place {
+            Some(place) => (row.document.get(place, row.row), false),
+            None => self.field.cell(row),
+        };
         match (column, &self.dictionary) {
             (FeatureColumn::Numeric(column), _) => {
                 let (state, number) = numeric_cell(value, untyped);

@@ -81,9 +81,7 @@ impl Field {
     #[cold]
     pub fn refuse_scalar(&self, kind: Kind) -> Refuse {
         match kind {
-            Kind::Number | Kind::NotFinite => {
-                self.refuse(RefusalReason::WrongType, "is a number")
-            }
+            Kind::Number | Kind::NotFinite => self.refuse(RefusalReason::WrongType, "is a number"),
             other => self.refuse_kind(other),
         }
     }
@@ -122,7 +120,7 @@ impl Field {
         };
         let Some(bytes) = bytes else { return Ok(Value::MISSING) };
         match std::str::from_utf8(bytes) {
-            Ok(raw) => Ok(Value { kind: Kind::Text, raw }),
+            Ok(raw) => Ok(Value { kind: Kind::Text, raw, number: f64::NAN }),
             Err(_) => Err(self.refuse(RefusalReason::WrongType, "is not UTF-8 text")),
         }
     }
@@ -169,11 +167,18 @@ impl Field {
         }
     }
 
-    /// The value of a numeric or categorical cell, and whether it has types.
-    #[inline]
+    /// Where it stands in the payload; `None` if it is not there, or joined.
+    pub fn place(&self) -> Option<Place> {
+        match self.sources.as_slice() {
+            [Source::Payload(place)] => Some(*place),
+            _ => None,
+        }
+    }
+
+    /// The value of a numeric or categorical cell, and whether it has no types.
     pub fn cell<'a>(&self, row: &Row<'a>) -> (Value<'a>, bool) {
         // A key or header that is not text is a value of another type.
-        let invalid = Value { kind: Kind::Array, raw: "" };
+        let invalid = Value { kind: Kind::Array, ..Value::MISSING };
         (self.value(row).unwrap_or(invalid), self.is_untyped())
     }
 }
@@ -212,9 +217,8 @@ fn push_canonical(value: Value<'_>, out: &mut String) -> bool {
 #[inline]
 pub(super) fn number_of(value: Value<'_>, untyped: bool) -> Option<f64> {
     match value.kind {
-        Kind::Number => Some(number::to_f64(value.raw)),
-        Kind::NotFinite => Some(f64::NAN),
-        Kind::Text if untyped && number::is_number(value.raw) => Some(number::to_f64(value.raw)),
+        Kind::Number | Kind::NotFinite => Some(value.number),
+        Kind::Text if untyped => number::from_text(value.raw),
         _ => None,
     }
 }

@@ -1,7 +1,7 @@
 //! Reads a payload once, checks all of it, and notes where the wanted values stand.
 
 use super::scan::{DEPTH_MAX, Fault, Kind, Scanner, unescape};
-use super::shape::{NONE, Place, RECORD_ROOT, ROW_ROOT, Shape};
+use super::shape::{Member, NONE, Place, RECORD_ROOT, ROW_ROOT, Shape};
 use crate::engine::event::RefusalReason;
 
 /// A longer payload is refused as `TooLarge`.
@@ -17,12 +17,14 @@ struct Slot {
     kind: Kind,
     start: u32,
     end: u32,
+    /// The nearest double, of a number.
+    number: f64,
 }
 
 /// Stands for the member before an object's first one.
 const START: u32 = NONE - 1;
 
-const MISSING: Slot = Slot { kind: Kind::Missing, start: 0, end: 0 };
+const MISSING: Slot = Slot { kind: Kind::Missing, start: 0, end: 0, number: f64::NAN };
 
 /// Holds what the last payload had at the wanted places.
 pub(super) struct Reader {
@@ -42,10 +44,12 @@ pub(super) struct Value<'a> {
     pub kind: Kind,
     /// A string without its quotes, everything else as written; empty if missing.
     pub raw: &'a str,
+    /// The nearest double, of a number.
+    pub number: f64,
 }
 
 impl Value<'static> {
-    pub const MISSING: Self = Self { kind: Kind::Missing, raw: "" };
+    pub const MISSING: Self = Self { kind: Kind::Missing, raw: "", number: f64::NAN };
 }
 
 /// A payload that was read.
@@ -68,12 +72,13 @@ impl<'a> Document<'a> {
         let base = if place.in_row { self.record_slots + row as usize * self.row_slots } else { 0 };
         let slot = self.slots[base + place.slot as usize];
         let raw = self.text.get(slot.start as usize..slot.end as usize).unwrap_or("");
-        Value { kind: slot.kind, raw }
+        Value { kind: slot.kind, raw, number: slot.number }
     }
 }
 
 impl Reader {
-    pub fn new(shape: Shape) -> Self {
+    pub fn new(mut shape: Shape) -> Self {
+        shape.finish();
         Self {
             shape,
             slots: Vec::new(),
@@ -140,37 +145,48 @@ struct Walk<'a, 'r> {
 impl Walk<'_, '_> {
     /// The value of a node, at its first byte, `depth` containers being open already.
     fn value(&mut self, node: usize, depth: usize) -> Result<(), Fault> {
-        let mut start = self.scan.at;
-        let kind = match self.scan.peek() {
-            b'{' if self.reader.shape.has_members(node) => {
-                self.object(node, depth)?;
-                Kind::Object
-            }
-            b'[' if self.reader.shape.nodes[node].is_rows => {
-                self.rows(depth)?;
-                Kind::Array
-            }
-            b'[' if !self.reader.shape.nodes[node].elements.is_empty() => {
-                self.array(node, depth)?;
-                Kind::Array
-            }
-            _ => self.scan.value(depth)?,
-        };
+        let start = self.scan.at;
         let found = &self.reader.shape.nodes[node];
-        if found.is_rows {
+        let (slot, is_rows) = (found.slot, found.is_rows);
+        let (kind, number) = match self.scan.peek() {
+            b'{' if found.first != NONE => {
+                self.object(node, depth)?;
+                (Kind::Object, f64::NAN)
+            }
+            b'[' if is_rows => {
+                self.rows(depth)?;
+                (Kind::Array, f64::NAN)
+            }
+            b'[' if !found.elements.is_empty() => {
+                self.array(node, depth)?;
+                (Kind::Array, f64::NAN)
+            }
+            _ => self.scan.wanted(depth)?,
+        };
+        if is_rows {
             self.reader.rows_kind = kind;
         }
-        if found.slot != NONE {
-            let mut end = self.scan.at;
-            if matches!(kind, Kind::Text | Kind::Escaped) {
-                start += 1;
-                end -= 1;
-            }
-            // A payload is shorter than 4 GiB.
-            let slot = Slot { kind, start: start as u32, end: end as u32 };
-            self.reader.slots[self.base + found.slot as usize] = slot;
+        if slot != NONE {
+            self.note(slot, kind, start, number);
         }
         Ok(())
+    }
+
+    /// A value that is wanted as it is.
+    #[inline]
+    fn leaf(&mut self, slot: u32, depth: usize) -> Result<(), Fault> {
+        let start = self.scan.at;
+        let (kind, number) = self.scan.wanted(depth)?;
+        self.note(slot, kind, start, number);
+        Ok(())
+    }
+
+    #[inline]
+    fn note(&mut self, slot: u32, kind: Kind, start: usize, number: f64) {
+        let quote = usize::from(matches!(kind, Kind::Text | Kind::Escaped));
+        // A payload is shorter than 4 GiB.
+        let (start, end) = ((start + quote) as u32, (self.scan.at - quote) as u32);
+        self.reader.slots[self.base + slot as usize] = Slot { kind, start, end, number };
     }
 
     fn object(&mut self, node: usize, depth: usize) -> Result<(), Fault> {
@@ -189,7 +205,7 @@ impl Walk<'_, '_> {
         let mut guess = self.reader.shape.nodes[node].first;
         loop {
             let member = self.member(node, last, guess)?;
-            self.scan.colon()?;
+            self.scan.skip_space();
             last = member;
             guess = NONE;
             if member == NONE {
@@ -197,9 +213,12 @@ impl Walk<'_, '_> {
             } else {
                 let found = &mut self.reader.shape.members[member as usize];
                 guess = found.next;
-                let (child, repeated) = (found.node, found.seen_in == object);
+                let Member { node: child, leaf, .. } = *found;
+                let repeated = found.seen_in == object;
                 found.seen_in = object;
-                if child == NONE {
+                if leaf != NONE {
+                    self.leaf(leaf, depth + 1)?;
+                } else if child == NONE {
                     self.scan.value(depth + 1)?;
                 } else {
                     if repeated {
@@ -221,28 +240,31 @@ impl Walk<'_, '_> {
         }
     }
 
-    /// A member's name: the guess if it stands here, else looked up. `NONE`: nobody asks for it.
+    /// A member's name and colon: the guess if it stands here, else looked up. `NONE`: nobody asks for
+    /// it.
     #[inline]
     fn member(&mut self, node: usize, last: u32, guess: u32) -> Result<u32, Fault> {
         if guess != NONE {
-            let written = self.reader.shape.written(guess);
-            if !written.is_empty() && self.scan.bytes[self.scan.at..].starts_with(written) {
-                self.scan.at += written.len();
+            let rest = self.scan.bytes.get(self.scan.at..).unwrap_or_default();
+            let length = self.reader.shape.stands_at(guess, rest);
+            if length > 0 {
+                self.scan.at += length;
                 return Ok(guess);
             }
         }
-        self.unexpected_member(node, last)
+        let member = self.unexpected_member(node, last)?;
+        self.scan.colon()?;
+        Ok(member)
     }
 
     fn unexpected_member(&mut self, node: usize, last: u32) -> Result<u32, Fault> {
         let quoted = self.scan.string()?;
         let reader = &mut *self.reader;
-        let raw = std::str::from_utf8(&self.scan.bytes[quoted.start..quoted.end]).unwrap_or("");
-        let mut name = raw;
+        let mut name = &self.scan.bytes[quoted.start..quoted.end];
         if quoted.escaped {
             reader.name.clear();
-            unescape(raw, &mut reader.name);
-            name = &reader.name;
+            unescape(std::str::from_utf8(name).unwrap_or(""), &mut reader.name);
+            name = reader.name.as_bytes();
         }
         let member = match reader.shape.find(node, name) {
             Some(member) => member,

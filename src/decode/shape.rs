@@ -29,7 +29,7 @@ pub(super) struct Node {
     /// Position in an array -> node, ascending.
     pub elements: Vec<(u32, u32)>,
     /// Name -> member, for names as they are after unescaping.
-    names: HashMap<Box<str>, u32, FixedState>,
+    names: HashMap<Box<[u8]>, u32, FixedState>,
     /// The member that came first last time.
     pub first: u32,
     learned: u32,
@@ -44,16 +44,18 @@ pub(super) struct Member {
     pub next: u32,
     /// The object in which it was seen last, to notice a repeated name.
     pub seen_in: u64,
-    /// Its name as it is normally written, quotes included: a range of `Shape::written`. Empty if it
-    /// cannot be written without escapes.
+    /// Slot of its value if nothing inside it is asked for; else `NONE`.
+    pub leaf: u32,
+    /// Its name as it is normally written, with quotes and colon: a range of `Shape::written`. Empty if
+    /// it cannot be written without escapes.
     written: (u32, u32),
 }
 
 pub(super) struct Shape {
     pub nodes: Vec<Node>,
     pub members: Vec<Member>,
-    /// Names as written, quotes included, one after the other.
-    written: String,
+    /// Names as written, one after the other.
+    written: Vec<u8>,
     /// Slots of the record, and of one row.
     pub record_slots: u32,
     pub row_slots: u32,
@@ -75,7 +77,7 @@ impl Shape {
         let mut shape = Self {
             nodes: Vec::new(),
             members: Vec::new(),
-            written: String::new(),
+            written: Vec::new(),
             record_slots: 0,
             row_slots: 0,
         };
@@ -115,11 +117,11 @@ impl Shape {
 
     /// The node of one more part. A part that can be a position leads to the same node in an array.
     fn step(&mut self, node: usize, part: &str) -> usize {
-        if let Some(&member) = self.nodes[node].names.get(part) {
+        if let Some(&member) = self.nodes[node].names.get(part.as_bytes()) {
             return self.members[member as usize].node as usize;
         }
         let child = self.node();
-        let member = self.member(node, part, child as u32);
+        let member = self.member(node, part.as_bytes(), child as u32);
         if self.nodes[node].first == NONE {
             self.nodes[node].first = member;
         }
@@ -131,27 +133,28 @@ impl Shape {
         child
     }
 
-    fn member(&mut self, node: usize, name: &str, child: u32) -> u32 {
+    fn member(&mut self, node: usize, name: &[u8], child: u32) -> u32 {
         let start = self.written.len() as u32;
-        if !name.bytes().any(|byte| byte < 0x20 || byte == b'"' || byte == b'\\') {
-            self.written.push('"');
-            self.written.push_str(name);
-            self.written.push('"');
+        if !name.iter().any(|&byte| byte < 0x20 || byte == b'"' || byte == b'\\') {
+            self.written.push(b'"');
+            self.written.extend_from_slice(name);
+            self.written.extend_from_slice(b"\":");
         }
         let member = self.members.len() as u32;
         let written = (start, self.written.len() as u32);
-        self.members.push(Member { node: child, next: NONE, seen_in: 0, written });
+        self.members.push(Member { node: child, next: NONE, seen_in: 0, leaf: NONE, written });
         self.nodes[node].names.insert(name.into(), member);
         member
     }
 
     /// The member of this name in the node's object.
-    pub fn find(&self, node: usize, name: &str) -> Option<u32> {
+    #[inline]
+    pub fn find(&self, node: usize, name: &[u8]) -> Option<u32> {
         self.nodes[node].names.get(name).copied()
     }
 
     /// Remembers a name that nobody asked for, so that it can be guessed; `NONE` beyond the maximum.
-    pub fn learn(&mut self, node: usize, name: &str) -> u32 {
+    pub fn learn(&mut self, node: usize, name: &[u8]) -> u32 {
         if self.nodes[node].learned == LEARNED_MAX || name.len() > LEARNED_BYTES_MAX {
             return NONE;
         }
@@ -159,11 +162,26 @@ impl Shape {
         self.member(node, name, NONE)
     }
 
-    /// The member's name as written, quotes included; empty if there is no plain way to write it.
+    /// How many bytes the member's name and colon take if they stand, plainly written, at the start of
+    /// `bytes`; 0 if they do not.
     #[inline]
-    pub fn written(&self, member: u32) -> &[u8] {
+    pub fn stands_at(&self, member: u32, bytes: &[u8]) -> usize {
         let (start, end) = self.members[member as usize].written;
-        &self.written.as_bytes()[start as usize..end as usize]
+        let written = &self.written[start as usize..end as usize];
+        match bytes.get(..written.len()) {
+            Some(found) if same(found, written) => written.len(),
+            _ => 0,
+        }
+    }
+
+    /// Settles which members are leaves, after all places were asked for.
+    pub fn finish(&mut self) {
+        for member in 0..self.members.len() {
+            let node = self.members[member].node as usize;
+            let found = &self.nodes[node];
+            let plain = found.first == NONE && found.elements.is_empty() && !found.is_rows;
+            self.members[member].leaf = if plain { found.slot } else { NONE };
+        }
     }
 
     /// Nodes of everything directly below a node.
@@ -174,11 +192,6 @@ impl Shape {
             .filter(|&node| node != NONE)
             .map(|node| node as usize)
     }
-
-    /// Whether anything inside this place is wanted.
-    pub fn has_members(&self, node: usize) -> bool {
-        self.nodes[node].first != NONE
-    }
 }
 
 /// RFC 6901: digits without a leading zero.
@@ -187,4 +200,18 @@ fn array_position(part: &str) -> Option<u32> {
     (!leading_zero && part.bytes().all(|byte| byte.is_ascii_digit()))
         .then(|| part.parse().ok())
         .flatten()
+}
+
+/// Equality of two texts of the same length, eight bytes at a time: for names, a call of `memcmp` costs
+/// more than the comparison.
+#[inline]
+fn same(a: &[u8], b: &[u8]) -> bool {
+    // Names often differ at their end only.
+    if a.last_chunk::<8>() != b.last_chunk::<8>() {
+        return false;
+    }
+    let (a_chunks, a_rest) = a.as_chunks::<8>();
+    let (b_chunks, b_rest) = b.as_chunks::<8>();
+    let mut chunks = a_chunks.iter().zip(b_chunks);
+    chunks.all(|(a, b)| a == b) && (!a_chunks.is_empty() || a_rest.iter().eq(b_rest))
 }

@@ -17,7 +17,7 @@ const TEXT_MAX: usize = 64;
 pub(super) fn from_text(text: &str, unit: TimeUnit) -> Option<Timestamp> {
     match unit {
         TimeUnit::Rfc3339 => from_rfc3339(text),
-        _ if super::number::is_number(text) => from_number(text, unit),
+        _ if super::number::from_text(text).is_some() => from_number(text, unit),
         _ => None,
     }
 }
