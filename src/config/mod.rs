@@ -1,8 +1,12 @@
 //! From a YAML file to a [`Plan`].
 
+mod env;
 mod fault;
 mod plan;
+mod read;
 mod secret;
+mod tree;
+mod value;
 
 pub use fault::{ConfigErrors, FAULTS_MAX, Fault, Mark};
 pub use plan::{

@@ -182,7 +182,7 @@ fn mark_of(span: &Span) -> Mark {
     Mark { line: span.start.line(), column: span.start.col() + 1 }
 }
 
-struct Builder<'a, 'text, I> {
+struct Builder<'a, I> {
     events: I,
     /// Complete anchored nodes by the parser's id.
     anchors: BTreeMap<usize, Node>,
@@ -191,7 +191,7 @@ struct Builder<'a, 'text, I> {
     faults: &'a mut Vec<Fault>,
 }
 
-impl<'text, I> Builder<'_, 'text, I>
+impl<'text, I> Builder<'_, I>
 where
     I: Iterator<Item = Result<(Event<'text>, Span), ScanError>>,
 {
