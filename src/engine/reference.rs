@@ -93,3 +93,167 @@ pub struct Category {
     pub value: String,
     pub count: u64,
 }
+
+/// The most fine bins that a numeric reference has.
+pub const FINE_BINS_MAX: usize = 256;
+/// The most coarse bins.
+pub const COARSE_BINS_MAX: usize = 32;
+/// The most categories that can be listed.
+pub const CATEGORIES_MAX: usize = 100_000;
+/// Longer texts are never listed as a category or class: their rows count as `other`.
+pub const CATEGORY_BYTES_MAX: usize = 256;
+
+impl NumericReference {
+    /// Rows with a value.
+    pub fn rows(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+
+    /// What contradicts itself, as `field: what is wrong`.
+    pub fn validate(&self) -> Result<(), String> {
+        let bins = self.counts.len();
+        if bins == 0 || bins > FINE_BINS_MAX {
+            return Err(format!("counts: {bins} bins, expected 1 to {FINE_BINS_MAX}"));
+        }
+        if self.edges.len() != bins + 1 {
+            let edges = self.edges.len();
+            return Err(format!("edges: {edges} edges for {bins} bins, expected {}", bins + 1));
+        }
+        if let Some(i) = self.edges.iter().position(|edge| !edge.is_finite()) {
+            return Err(format!("edges[{i}]: not a finite number"));
+        }
+        if let Some(i) = (1..=bins).find(|&i| self.edges[i] <= self.edges[i - 1]) {
+            return Err(format!("edges[{i}]: not above the edge before it"));
+        }
+        if self.sums.len() != bins || self.sums.iter().any(|sum| !sum.is_finite()) {
+            return Err(format!("sums: expected {bins} finite numbers, one a bin"));
+        }
+        if checked_sum(self.counts.iter()).is_none_or(|rows| rows == 0) {
+            return Err("counts: add up to nothing, or to more than fits".into());
+        }
+        self.validate_coarse(bins)?;
+        let numbers = [self.mean, self.std, self.min, self.max];
+        if numbers.iter().any(|number| !number.is_finite()) || self.std < 0.0 {
+            return Err("mean, std, min, max: expected finite numbers, std not negative".into());
+        }
+        if self.min < self.edges[0] || self.max > self.edges[bins] || self.min > self.max {
+            return Err("min, max: not within the edges".into());
+        }
+        Ok(())
+    }
+
+    fn validate_coarse(&self, bins: usize) -> Result<(), String> {
+        let coarse = &self.coarse;
+        if coarse.is_empty() || coarse.len() > COARSE_BINS_MAX || coarse[0] != 0 {
+            return Err(format!("coarse: expected 1 to {COARSE_BINS_MAX} starts, the first 0"));
+        }
+        let ascending = coarse.windows(2).all(|pair| pair[0] < pair[1]);
+        if !ascending || coarse.iter().any(|&start| usize::from(start) >= bins) {
+            return Err(format!("coarse: expected ascending positions below {bins}"));
+        }
+        Ok(())
+    }
+}
+
+impl CategoricalReference {
+    /// Rows with a value.
+    pub fn rows(&self) -> u64 {
+        self.categories.iter().map(|category| category.count).sum::<u64>() + self.other
+    }
+
+    /// What contradicts itself, as `field: what is wrong`. No category at all is allowed: a column that
+    /// was always missing.
+    pub fn validate(&self) -> Result<(), String> {
+        if self.categories.len() > CATEGORIES_MAX {
+            let count = self.categories.len();
+            return Err(format!("categories: {count}, expected at most {CATEGORIES_MAX}"));
+        }
+        let counts = self.categories.iter().map(|category| &category.count);
+        if checked_sum(counts.chain([&self.other])).is_none() {
+            return Err("categories: counts add up to more than fits".into());
+        }
+        let too_long = |category: &Category| category.value.len() > CATEGORY_BYTES_MAX;
+        if let Some(i) = self.categories.iter().position(too_long) {
+            return Err(format!("categories[{i}].value: longer than {CATEGORY_BYTES_MAX} bytes"));
+        }
+        let mut values: Vec<&str> = self.categories.iter().map(|c| c.value.as_str()).collect();
+        values.sort_unstable();
+        if values.windows(2).any(|pair| pair[0] == pair[1]) {
+            return Err("categories: a value is listed twice".into());
+        }
+        Ok(())
+    }
+}
+
+impl FeatureReference {
+    /// All rows, with a value or without.
+    pub fn rows(&self) -> u64 {
+        self.missing + self.null + self.invalid + self.non_finite + self.distribution.rows()
+    }
+}
+
+impl Distribution {
+    /// Rows with a value.
+    pub fn rows(&self) -> u64 {
+        match self {
+            Self::Numeric(numbers) => numbers.rows(),
+            Self::Categorical(categories) => categories.rows(),
+        }
+    }
+
+    pub fn validate(&self) -> Result<(), String> {
+        match self {
+            Self::Numeric(numbers) => numbers.validate(),
+            Self::Categorical(categories) => categories.validate(),
+        }
+    }
+}
+
+impl Profile {
+    /// What contradicts itself, as `path: what is wrong`.
+    pub fn validate(&self) -> Result<(), String> {
+        let mut names: Vec<&str> = self.features.iter().map(|f| f.name.as_str()).collect();
+        names.sort_unstable();
+        if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(format!("features: `{}` is there twice", pair[0]));
+        }
+        for (i, feature) in self.features.iter().enumerate() {
+            let at = |what| format!("features[{i}] (`{}`).{what}", feature.name);
+            feature.distribution.validate().map_err(at)?;
+            let absent = [feature.missing, feature.null, feature.invalid, feature.non_finite];
+            let present = feature.distribution.rows();
+            if checked_sum(absent.iter().chain([&present])) != Some(self.rows) {
+                return Err(at(format!(
+                    "counts: do not add up to the profile's {} rows",
+                    self.rows
+                )));
+            }
+        }
+        let numbers = [("score", &self.score), ("label_values", &self.label_values)];
+        for (name, reference) in numbers {
+            let checked = reference.as_ref().map_or(Ok(()), NumericReference::validate);
+            checked.map_err(|what| format!("{name}.{what}"))?;
+        }
+        let classes = [
+            ("predicted_classes", &self.predicted_classes),
+            ("label_classes", &self.label_classes),
+        ];
+        for (name, reference) in classes {
+            let checked = reference.as_ref().map_or(Ok(()), CategoricalReference::validate);
+            checked.map_err(|what| format!("{name}.{what}"))?;
+        }
+        if self.classes.windows(2).any(|pair| pair[0] >= pair[1]) {
+            return Err("classes: not sorted, or one is there twice".into());
+        }
+        if let Some(positive) = &self.positive_class
+            && !self.classes.contains(positive)
+        {
+            return Err("positive_class: not among the classes".into());
+        }
+        Ok(())
+    }
+}
+
+fn checked_sum<'a>(counts: impl Iterator<Item = &'a u64>) -> Option<u64> {
+    counts.copied().try_fold(0u64, u64::checked_add)
+}

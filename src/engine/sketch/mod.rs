@@ -1,1 +1,3 @@
 //! Mergeable bounded summaries.
+
+pub mod feature;
