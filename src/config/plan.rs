@@ -8,6 +8,7 @@ use crate::decode::spec::{LabelFields, PredictionFields};
 use crate::engine::event::ModelIndex;
 use crate::engine::spec::ModelSpec;
 use crate::engine::time::{Span, Timestamp};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -85,7 +86,9 @@ pub struct WebhookPlan {
 }
 
 /// How a payload is encoded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Format {
     Json,

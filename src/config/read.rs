@@ -13,7 +13,8 @@ use std::fmt;
 
 /// Reads what can be read. Places that cannot are left out and added to `faults`.
 pub fn read<T: DeserializeOwned + Default>(root: &Node, faults: &mut Vec<Fault>) -> T {
-    let mut cut: BTreeSet<String> = faults.iter().map(|fault| fault.path.clone()).collect();
+    let mut cut: BTreeSet<String> =
+        faults.iter().map(|fault| fault.path.clone()).filter(|path| !path.is_empty()).collect();
     loop {
         let error = match T::deserialize(Reader { node: root, path: String::new(), cut: &cut }) {
             Ok(value) => return value,
@@ -64,6 +65,10 @@ impl de::Error for ReadError {
             _ => "a single value",
         };
         Self::custom(format_args!("this is {found}, but must be {expected}"))
+    }
+
+    fn invalid_value(_found: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        Self::custom(format_args!("this value is out of range, it must be {expected}"))
     }
 
     fn invalid_length(length: usize, expected: &dyn de::Expected) -> Self {

@@ -295,7 +295,14 @@ where
         loop {
             match self.next()? {
                 (Event::SequenceEnd, _) => return Ok(items),
-                (event, mark) => items.push(self.node(event, mark, depth + 1)?),
+                (event, mark) => {
+                    let item = self.node(event, mark, depth + 1)?;
+                    if item.kind == Kind::Null {
+                        let message = "this item of the list is empty; remove it or write one";
+                        self.faults.push(fault(mark, message.to_owned()));
+                    }
+                    items.push(item);
+                }
             }
         }
     }

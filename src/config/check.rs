@@ -1,0 +1,2 @@
+use super::plan::Plan;
+pub fn check(plan: &Plan) -> String { format!("{plan:?}") }
