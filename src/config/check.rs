@@ -1,2 +1,4 @@
 use super::plan::Plan;
-pub fn check(plan: &Plan) -> String { format!("{plan:?}") }
+pub fn check(plan: &Plan) -> String {
+    format!("{plan:?}")
+}

@@ -21,8 +21,7 @@ pub fn hash(model: &ModelSpec) -> PlanHash {
 
 fn describe(model: &ModelSpec) -> Value {
     let (time, join) = (&model.time, &model.join);
-    let windows: Vec<_> =
-        model.windows.iter().map(|w| (w.size.0, w.every.0, w.keep.0)).collect();
+    let windows: Vec<_> = model.windows.iter().map(|w| (w.size.0, w.every.0, w.keep.0)).collect();
     let versions: Vec<_> = model
         .version_references
         .iter()

@@ -348,10 +348,7 @@ impl<'de> de::MapAccess<'de> for Entries<'_> {
         Ok(None)
     }
 
-    fn next_value_seed<V: DeserializeSeed<'de>>(
-        &mut self,
-        seed: V,
-    ) -> Result<V::Value, ReadError> {
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, ReadError> {
         let (node, path) = self.value.take().expect("serde asks for a value after its key");
         seed.deserialize(Reader { node, path, cut: self.cut })
     }

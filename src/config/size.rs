@@ -134,14 +134,21 @@ fn cell_bytes(model: &ModelSpec, whole: bool) -> u64 {
             let classes = classes.len() as u64 + 1;
             classes * classes + classes
         }
-        Task::Regression { .. } => if whole { ERROR_BINS } else { SLICE_ERROR_BINS },
+        Task::Regression { .. } => {
+            if whole {
+                ERROR_BINS
+            } else {
+                SLICE_ERROR_BINS
+            }
+        }
     };
     SUMS_BYTES + counts * count
 }
 
 /// Bytes of the feature sketches of one pane.
 fn sketch_bytes(model: &ModelSpec) -> u64 {
-    let Some(profile) = model.reference.as_ref().or(model.version_references.values().next()) else {
+    let Some(profile) = model.reference.as_ref().or(model.version_references.values().next())
+    else {
         return 0;
     };
     let bins = |name: &str, kind: &FeatureKind| {

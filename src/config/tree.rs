@@ -61,7 +61,8 @@ impl Kind {
 impl Node {
     /// How many nodes and bytes of text it stands for.
     fn cost(&self) -> (usize, usize) {
-        let add = |left: (usize, usize), right: (usize, usize)| (left.0 + right.0, left.1 + right.1);
+        let add =
+            |left: (usize, usize), right: (usize, usize)| (left.0 + right.0, left.1 + right.1);
         match &self.kind {
             Kind::Null => (1, 0),
             Kind::Scalar(scalar) => (1, scalar.text.len()),
@@ -319,7 +320,8 @@ where
             let key = match self.node(event, mark, depth + 1)?.kind {
                 Kind::Scalar(Scalar { text, .. }) => text,
                 other => {
-                    let message = format!("a name must be a text, but this is {}", other.describe());
+                    let message =
+                        format!("a name must be a text, but this is {}", other.describe());
                     return Err(fault(mark, message));
                 }
             };

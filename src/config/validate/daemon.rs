@@ -11,8 +11,8 @@ use super::super::secret::{Secret, SecretOrPlain, SecretUrl};
 use super::super::tree::{item_path, key_path};
 use super::super::value::Text;
 use super::super::written::{Config, WebhookConfig};
-use super::topics;
 use super::Check;
+use super::topics;
 use base64::Engine as _;
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -129,11 +129,11 @@ pub fn http(check: &mut Check<'_>, config: &Config) -> Option<HttpPlan> {
     let Text(listen) = section.listen.or_else(|| default.listen.clone())?;
     let address = listen.parse().ok();
     if address.is_none() {
-        let message = format!("{} is not IP:PORT; write for example 127.0.0.1:9464", quoted(&listen));
+        let message =
+            format!("{} is not IP:PORT; write for example 127.0.0.1:9464", quoted(&listen));
         check.fault("http.listen", message);
     }
-    let series: u64 =
-        check.bounded("http", "series_max", section.series_max, default.series_max);
+    let series: u64 = check.bounded("http", "series_max", section.series_max, default.series_max);
     Some(HttpPlan { listen: address?, series_max: usize::try_from(series).ok()? })
 }
 
@@ -142,8 +142,7 @@ pub fn dead_letters(check: &mut Check<'_>, config: &Config) -> Option<Option<Dea
     let Some(section) = &config.dead_letters else { return Some(None) };
     let default = defaults().config.dead_letters.as_ref()?;
     let topic = topics::name(check, "dead_letters", section.topic.as_ref());
-    let rate: u64 =
-        check.bounded("dead_letters", "rate_max", section.rate_max, default.rate_max);
+    let rate: u64 = check.bounded("dead_letters", "rate_max", section.rate_max, default.rate_max);
     let rate_max = u32::try_from(rate).ok()?;
     Some(Some(DeadLettersPlan { topic: topic?.to_string(), rate_max }))
 }
@@ -215,8 +214,7 @@ fn signing_secrets(check: &mut Check<'_>, path: &str, written: Option<Secret>) -
     check.at_most(&path, secrets.len(), WEBHOOK_SECRETS_MAX, "secrets");
     for (index, secret) in secrets.iter().enumerate() {
         let key = secret.expose().strip_prefix("whsec_");
-        let bytes =
-            key.and_then(|key| base64::engine::general_purpose::STANDARD.decode(key).ok());
+        let bytes = key.and_then(|key| base64::engine::general_purpose::STANDARD.decode(key).ok());
         if !bytes.is_some_and(|bytes| (24..=64).contains(&bytes.len())) {
             let message = format!(
                 "line {} is not a Standard Webhooks secret: `whsec_` and 24 to 64 bytes in base64",

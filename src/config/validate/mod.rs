@@ -72,7 +72,13 @@ impl<'a> Check<'a> {
     }
 
     /// What is written, or else the default, within the option's bounds.
-    fn bounded<W, T>(&mut self, parent: &str, name: &str, written: Option<W>, default: Option<W>) -> T
+    fn bounded<W, T>(
+        &mut self,
+        parent: &str,
+        name: &str,
+        written: Option<W>,
+        default: Option<W>,
+    ) -> T
     where
         W: Into<T>,
         T: Bounded,

@@ -60,12 +60,8 @@ pub fn draft(
         webhooks,
     };
     let policies = policies::policies(check, path, model, &scene);
-    let versions: u64 = check.bounded(
-        path,
-        "versions_max",
-        model.versions_max,
-        defaults().model.versions_max,
-    );
+    let versions: u64 =
+        check.bounded(path, "versions_max", model.versions_max, defaults().model.versions_max);
     let show = show(check, path, model);
     let weighted = fields.is_some_and(|fields| fields.weight.is_some());
     let spec = name.clone().zip(task).zip(show).map(|((name, task), show)| ModelSpec {
@@ -247,7 +243,9 @@ fn regression(
     let center = center.or(labels.as_ref().map(|labels| labels.mean));
     let scale = scale.or(labels.as_ref().map(|labels| labels.std));
     let Some((center, scale)) = center.zip(scale) else {
-        if ["center", "scale", "reference"].iter().all(|name| !check.is_faulty(&key_path(path, name)))
+        if ["center", "scale", "reference"]
+            .iter()
+            .all(|name| !check.is_faulty(&key_path(path, name)))
         {
             let message = "a regression model needs a profile with labels, or `center` and `scale`";
             check.fault(path, message);

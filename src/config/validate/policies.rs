@@ -8,8 +8,8 @@ use super::super::value::{Form, List, Number, ScalarOrList, Text};
 use super::super::written::{
     ActionName, CompareConfig, DriftConfig, LevelConfig, ModelConfig, PolicyConfig, RetrainConfig,
 };
-use super::features::{References, find, texts};
 use super::Check;
+use super::features::{References, find, texts};
 use crate::engine::drift::Statistic;
 use crate::engine::metric::Metric;
 use crate::engine::spec::{
@@ -160,9 +160,8 @@ fn performance(
     let longest = scene.join.horizon + scene.join.grace;
     let label_age = policy.label_age.map_or(scene.join.horizon, Span::from);
     if label_age > longest {
-        let message = format!(
-            "{label_age} is longer than {longest}, horizon + grace: no label comes then"
-        );
+        let message =
+            format!("{label_age} is longer than {longest}, horizon + grace: no label comes then");
         check.fault(key_path(path, "label_age"), message);
     }
     let compare = policy.compare.or(default.compare)?;
@@ -242,12 +241,7 @@ fn level(
 }
 
 /// A level relative to the baseline needs a profile with it.
-fn baseline(
-    check: &mut Check<'_>,
-    path: &str,
-    metric: Option<Metric>,
-    references: &References,
-) {
+fn baseline(check: &mut Check<'_>, path: &str, metric: Option<Metric>, references: &References) {
     let Some(metric) = metric else { return };
     if references.is_empty() {
         let section = path.split(".policies").next().unwrap_or_default();
@@ -310,14 +304,13 @@ fn drift(
     let features = drift_features(check, &path, section.features.as_ref(), scene);
     let limit = limit(check, &path, section);
     if let Some((statistic, _)) = limit {
-        let numeric = |&&index: &&usize| {
-            matches!(scene.features[index].kind, FeatureKind::Numeric)
-        };
+        let numeric = |&&index: &&usize| matches!(scene.features[index].kind, FeatureKind::Numeric);
         if statistic.numeric_only()
             && let Some(index) = features.iter().find(|index| !numeric(index))
         {
             let name = quoted(&scene.features[*index].name);
-            let message = format!("{} is for numeric features, and {name} is not", statistic.name());
+            let message =
+                format!("{} is for numeric features, and {name} is not", statistic.name());
             check.fault(key_path(&path, "above"), message);
         }
     }
@@ -420,7 +413,8 @@ fn action(
     if found.is_none() && !check.is_faulty("webhooks") {
         let near = suggestion(webhook, scene.webhooks.iter().map(|name| &**name));
         let message = format!("there is no webhook {}{near}", quoted(webhook));
-        let message = if near.is_empty() { message + "; declare it in `webhooks`" } else { message };
+        let message =
+            if near.is_empty() { message + "; declare it in `webhooks`" } else { message };
         check.fault(key_path(&path, "retrain"), message);
     }
     Some(Action::Retrain {

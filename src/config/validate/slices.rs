@@ -1,16 +1,14 @@
 //! Checks of slices: which features and values, and that they stay within bounds.
 
-use super::super::bounds::{
-    SLICE_BITS_MAX, SLICE_CELLS_MAX, SLICE_FEATURES_MAX, SLICES_MAX,
-};
+use super::super::bounds::{SLICE_BITS_MAX, SLICE_CELLS_MAX, SLICE_FEATURES_MAX, SLICES_MAX};
 use super::super::defaults::defaults;
 use super::super::fault::quoted;
 use super::super::size::{code_bits, slice_cells};
 use super::super::tree::{item_path, key_path};
 use super::super::value::{Form, List, Number, ScalarOrList, Text};
 use super::super::written::{ModelConfig, SliceConfig};
-use super::features::{References, find};
 use super::Check;
+use super::features::{References, find};
 use crate::engine::reference::Distribution;
 use crate::engine::spec::{FeatureKind, FeatureSpec, SliceFeature, SliceSpec, SliceValues};
 use std::collections::BTreeMap;
@@ -127,10 +125,8 @@ fn slice(
 ) -> Option<SliceSpec> {
     if wishes.is_empty() || wishes.len() > SLICE_FEATURES_MAX {
         if !check.is_faulty(path) {
-            let message = format!(
-                "has {} features; a slice is of 1 to {SLICE_FEATURES_MAX}",
-                wishes.len()
-            );
+            let message =
+                format!("has {} features; a slice is of 1 to {SLICE_FEATURES_MAX}", wishes.len());
             check.fault(path, message);
         }
         return None;

@@ -78,10 +78,14 @@ pub fn topics(check: &mut Check<'_>, drafts: &[Draft]) -> Topics {
     let group_of = |topic: &Arc<str>| {
         groups.iter().position(|(topics, _)| topics.contains(topic)).unwrap_or_default()
     };
-    let predictions: Vec<_> =
-        predicting.iter().map(|(topic, models)| prediction_topic(topic, models, group_of(topic))).collect();
-    let labels: Vec<_> =
-        labelling.iter().map(|(topic, models)| label_topic(topic, models, group_of(topic))).collect();
+    let predictions: Vec<_> = predicting
+        .iter()
+        .map(|(topic, models)| prediction_topic(topic, models, group_of(topic)))
+        .collect();
+    let labels: Vec<_> = labelling
+        .iter()
+        .map(|(topic, models)| label_topic(topic, models, group_of(topic)))
+        .collect();
     let groups = groups.iter().enumerate().map(|(group, (topics, models))| GroupPlan {
         name: group_name(topics),
         predictions: positions(predictions.iter().map(|topic| topic.group), group),
@@ -95,11 +99,7 @@ fn positions(groups: impl Iterator<Item = usize>, group: usize) -> Vec<usize> {
     groups.enumerate().filter(|&(_, of)| of == group).map(|(position, _)| position).collect()
 }
 
-fn prediction_topic(
-    topic: &Arc<str>,
-    models: &[(usize, &Draft)],
-    group: usize,
-) -> PredictionTopic {
+fn prediction_topic(topic: &Arc<str>, models: &[(usize, &Draft)], group: usize) -> PredictionTopic {
     let routes = models.iter().filter_map(|(index, draft)| {
         let fields = draft.predictions.as_ref()?.fields.clone();
         let route = fields.model.is_some().then(|| route(draft)).flatten();
@@ -194,9 +194,8 @@ fn routes(check: &mut Check<'_>, models: &[(usize, &Draft)]) {
 
 /// A label row has one id and one time, whoever listens.
 fn same_labels(check: &mut Check<'_>, models: &[(usize, &Draft)]) {
-    let place = |fields: &LabelFields| {
-        (fields.rows.clone(), fields.id.clone(), fields.event_time.clone())
-    };
+    let place =
+        |fields: &LabelFields| (fields.rows.clone(), fields.id.clone(), fields.event_time.clone());
     let Some(first) = models[0].1.labels.as_ref().map(|source| place(&source.fields)) else {
         return;
     };
@@ -233,9 +232,9 @@ fn groups(
             models.iter().map(|(index, _)| *index).collect::<BTreeSet<_>>(),
         );
         // A topic of both kinds is refused elsewhere; here it just joins.
-        let (linked, apart): (Vec<_>, Vec<_>) = groups.into_iter().partition(|(topics, models)| {
-            topics.contains(topic) || !models.is_disjoint(&joined.1)
-        });
+        let (linked, apart): (Vec<_>, Vec<_>) = groups
+            .into_iter()
+            .partition(|(topics, models)| topics.contains(topic) || !models.is_disjoint(&joined.1));
         for (topics, models) in linked {
             joined.0.extend(topics);
             joined.1.extend(models);

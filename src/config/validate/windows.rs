@@ -93,7 +93,8 @@ fn one(
     }
     let keep = window.keep.map_or(longest, Span::from);
     if keep > longest {
-        let message = format!("{keep} is longer than {longest}, horizon + grace: no label comes then");
+        let message =
+            format!("{keep} is longer than {longest}, horizon + grace: no label comes then");
         check.fault(key_path(path, "keep"), message);
     }
     Some(WindowSpec { size, every, keep })
