@@ -21,8 +21,12 @@ pub fn read<T: DeserializeOwned + Default>(root: &Node, faults: &mut Vec<Fault>)
             Err(error) => error,
         };
         let (path, mark) = error.place.unwrap_or((String::new(), root.mark));
+        // What is missing because it was cut off is not news.
+        let known = error.missing.is_some_and(|name| cut.contains(&key_path(&path, name)));
         let stuck = path.is_empty() || !cut.insert(path.clone());
-        faults.push(Fault { mark: Some(mark), path, message: error.message });
+        if !known || stuck {
+            faults.push(Fault { mark: Some(mark), path, message: error.message });
+        }
         if stuck || faults.len() > FAULTS_MAX {
             return T::default();
         }
@@ -34,6 +38,8 @@ pub fn read<T: DeserializeOwned + Default>(root: &Node, faults: &mut Vec<Fault>)
 struct ReadError {
     message: String,
     place: Option<(String, Mark)>,
+    /// The field that is missing, if that is what is wrong.
+    missing: Option<&'static str>,
 }
 
 impl ReadError {
@@ -53,7 +59,7 @@ impl std::error::Error for ReadError {}
 
 impl de::Error for ReadError {
     fn custom<M: fmt::Display>(message: M) -> Self {
-        Self { message: message.to_string(), place: None }
+        Self { message: message.to_string(), place: None, missing: None }
     }
 
     fn invalid_type(found: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {
@@ -84,7 +90,8 @@ impl de::Error for ReadError {
     }
 
     fn missing_field(name: &'static str) -> Self {
-        Self::custom(format_args!("`{name}` is missing here; add it"))
+        let message = format!("`{name}` is missing; add it");
+        Self { message, place: None, missing: Some(name) }
     }
 }
 
@@ -113,7 +120,7 @@ impl<'a> Reader<'a> {
     fn wrong(&self, expected: &str) -> ReadError {
         let found = self.node.kind.describe();
         let message = format!("this is {found}, but must be {expected}");
-        ReadError { message, place: Some((self.path.clone(), self.node.mark)) }
+        ReadError { message, place: Some((self.path.clone(), self.node.mark)), missing: None }
     }
 
     fn scalar(&self, expected: &str) -> Result<&'a Scalar, ReadError> {
@@ -126,11 +133,7 @@ impl<'a> Reader<'a> {
     /// Places the error here. Where a variable was put in, its value is taken out of the message.
     fn place<T>(&self, result: Result<T, ReadError>) -> Result<T, ReadError> {
         result.map_err(|mut error| {
-            if let Kind::Scalar(Scalar { text, written: Some(written) }) = &self.node.kind
-                && !text.is_empty()
-            {
-                error.message = error.message.replace(text.as_str(), written);
-            }
+            error.message = self.node.hide_value(error.message);
             error.at(&self.path, self.node.mark)
         })
     }

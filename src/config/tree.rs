@@ -103,8 +103,19 @@ impl Node {
         }
     }
 
-    /// Where the node at `path` stands, or else the nearest one above it.
-    pub fn locate(&self, path: &str) -> Mark {
+    /// The message without a value that came from a variable: it may be a secret. What the file says
+    /// stands in its place.
+    pub fn hide_value(&self, message: String) -> String {
+        match &self.kind {
+            Kind::Scalar(Scalar { text, written: Some(written) }) if !text.is_empty() => {
+                message.replace(&quoted(text), &quoted(written)).replace(text, written)
+            }
+            _ => message,
+        }
+    }
+
+    /// The node at `path`, or else the nearest one above it.
+    pub fn locate(&self, path: &str) -> &Self {
         let below = |child: &str| -> bool {
             path.strip_prefix(child)
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
@@ -126,7 +137,7 @@ impl Node {
             };
             match next {
                 Some((child, node)) => (at, here) = (child, node),
-                None => return here.mark,
+                None => return here,
             }
         }
     }
@@ -326,7 +337,11 @@ where
                 }
             };
             let (event, value_mark) = self.next()?;
-            let value = self.node(event, value_mark, depth + 1)?;
+            let mut value = self.node(event, value_mark, depth + 1)?;
+            if !matches!(value.kind, Kind::Scalar(_)) {
+                // A section is where its name is, not where its first line is.
+                value.mark = mark;
+            }
             if key == "<<" {
                 merged.push(value);
             } else if seen.insert(key.clone()) {

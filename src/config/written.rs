@@ -336,7 +336,8 @@ pub struct PolicyConfig {
     pub above: Option<Form<Number, LevelConfig>>,
     /// `sure`: the whole interval is beyond the bound. `value`: the value itself is.
     pub compare: Option<CompareConfig>,
-    /// How long after its end a window is judged, on the labels there by then. Absent: the horizon.
+    /// How long after its end a window is judged, on the labels there by then; at most the window's
+    /// `keep`. Absent: the horizon, or `keep` if that is shorter.
     pub label_age: Option<DurationText>,
     /// With fewer labels a window is not judged.
     pub min_labels: Option<u64>,

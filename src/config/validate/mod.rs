@@ -13,7 +13,7 @@ mod windows;
 pub use daemon::OWNED_PROPERTIES;
 
 use super::bounds::{Bounded, MODELS_MAX, NAME_CHARS_MAX, bounds};
-use super::fault::{Fault, Mark, quoted};
+use super::fault::{Fault, quoted};
 use super::layout;
 use super::plan::{Plan, PlanHash};
 use super::tree::{Node, item_path, key_path};
@@ -49,8 +49,9 @@ impl<'a> Check<'a> {
 
     fn fault(&mut self, path: impl Into<String>, message: impl Into<String>) {
         let path = path.into();
-        let mark: Mark = self.root.locate(&path);
-        self.faults.push(Fault { mark: Some(mark), path, message: message.into() });
+        let node = self.root.locate(&path);
+        let message = node.hide_value(message.into());
+        self.faults.push(Fault { mark: Some(node.mark), path, message });
     }
 
     /// Whether something at `path` or below it is known to be wrong, so that its absence is not news.

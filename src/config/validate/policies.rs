@@ -157,11 +157,16 @@ fn performance(
             None
         }
     };
-    let longest = scene.join.horizon + scene.join.grace;
-    let label_age = policy.label_age.map_or(scene.join.horizon, Span::from);
+    // A window that is not kept any more cannot be judged.
+    let size = policy.window.map(Span::from);
+    let window = match size {
+        Some(size) => scene.windows.iter().find(|window| window.size == size),
+        None => scene.windows.last(),
+    };
+    let longest = window.map_or(scene.join.horizon, |window| window.keep);
+    let label_age = policy.label_age.map_or(scene.join.horizon.min(longest), Span::from);
     if label_age > longest {
-        let message =
-            format!("{label_age} is longer than {longest}, horizon + grace: no label comes then");
+        let message = format!("{label_age} is longer than {longest}, for which the window is kept");
         check.fault(key_path(path, "label_age"), message);
     }
     let compare = policy.compare.or(default.compare)?;
