@@ -33,8 +33,9 @@ pub fn defaults() -> &'static Defaults {
         let mut faults: Vec<Fault> = Vec::new();
         let tree = tree::parse(complete_file().as_bytes(), &mut faults)
             .expect("the embedded default file is YAML");
-        let config: Config = read::read(&tree, &mut faults);
+        let config: Option<Config> = read::read(&tree, &mut faults);
         assert!(faults.is_empty(), "the embedded default file has faults: {faults:?}");
+        let config = config.expect("the embedded default file is a configuration");
         let model = config.models.as_ref().and_then(|models| models.get(0)).cloned();
         let model = model.expect("the embedded default file has a model");
         let policy = |index| model.policies.as_ref().and_then(|list| list.get(index)).cloned();

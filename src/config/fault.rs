@@ -30,11 +30,11 @@ pub struct Fault {
 pub struct ConfigErrors {
     pub file: PathBuf,
     pub faults: Vec<Fault>,
-    /// Faults beyond [`FAULTS_MAX`], which are not listed.
-    pub omitted: usize,
+    /// There are more than [`FAULTS_MAX`], and the rest is not listed.
+    pub more: bool,
 }
 
-/// Faults beyond this many are counted and not listed.
+/// Faults beyond this many are not listed.
 pub const FAULTS_MAX: usize = 100;
 
 impl fmt::Display for ConfigErrors {
@@ -52,10 +52,7 @@ impl fmt::Display for ConfigErrors {
             }
             write!(f, " {}", fault.message)?;
         }
-        match self.omitted {
-            0 => Ok(()),
-            omitted => write!(f, "\n{}: and {omitted} more", self.file.display()),
-        }
+        if self.more { write!(f, "\n{}: and more", self.file.display()) } else { Ok(()) }
     }
 }
 

@@ -34,11 +34,11 @@ pub use schema::json_schema;
 pub use secret::{Secret, SecretOrPlain, SecretUrl};
 pub use size::{ModelSize, model_size, pane_size};
 pub use validate::OWNED_PROPERTIES;
-pub use written::Config;
 
 use crate::engine::reference::Profile;
 use std::io::Read;
 use std::path::Path;
+use written::Config;
 
 /// Value of an environment variable, if it is set.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -60,7 +60,7 @@ pub fn load(
         ConfigErrors {
             file: path.to_owned(),
             faults: vec![Fault { mark: None, path: String::new(), message }],
-            omitted: 0,
+            more: false,
         }
     })?;
     load_bytes(path, &bytes, env, read_profile)
@@ -85,9 +85,9 @@ pub fn load_bytes(
 ) -> Result<Plan, ConfigErrors> {
     let errors = |mut faults: Vec<Fault>| {
         faults.sort_by_key(|fault| fault.mark);
-        let omitted = faults.len().saturating_sub(FAULTS_MAX);
+        let more = faults.len() > FAULTS_MAX;
         faults.truncate(FAULTS_MAX);
-        ConfigErrors { file: path.to_owned(), faults, omitted }
+        ConfigErrors { file: path.to_owned(), faults, more }
     };
     let mut faults = Vec::new();
     let mut root = match tree::parse(bytes, &mut faults) {
@@ -98,7 +98,9 @@ pub fn load_bytes(
         }
     };
     env::substitute(&mut root, env, &mut faults);
-    let config: Config = read::read(&root, &mut faults);
+    let Some(config) = read::read::<Config>(&root, &mut faults) else {
+        return Err(errors(faults));
+    };
     let directory = path.parent().unwrap_or(Path::new(""));
     let mut check = validate::Check::new(&root, directory, read_profile, faults);
     let plan = validate::plan(&mut check, &config);

@@ -11,13 +11,14 @@ use serde::de::{self, DeserializeOwned, DeserializeSeed, IntoDeserializer, Visit
 use std::collections::BTreeSet;
 use std::fmt;
 
-/// Reads what can be read. Places that cannot are left out and added to `faults`.
-pub fn read<T: DeserializeOwned + Default>(root: &Node, faults: &mut Vec<Fault>) -> T {
+/// Reads what can be read. Places that cannot are left out and added to `faults`; `None` if that is
+/// the whole, or if there are too many.
+pub fn read<T: DeserializeOwned>(root: &Node, faults: &mut Vec<Fault>) -> Option<T> {
     let mut cut: BTreeSet<String> =
         faults.iter().map(|fault| fault.path.clone()).filter(|path| !path.is_empty()).collect();
     loop {
         let error = match T::deserialize(Reader { node: root, path: String::new(), cut: &cut }) {
-            Ok(value) => return value,
+            Ok(value) => return Some(value),
             Err(error) => error,
         };
         let (path, mark) = error.place.unwrap_or((String::new(), root.mark));
@@ -28,7 +29,7 @@ pub fn read<T: DeserializeOwned + Default>(root: &Node, faults: &mut Vec<Fault>)
             faults.push(Fault { mark: Some(mark), path, message: error.message });
         }
         if stuck || faults.len() > FAULTS_MAX {
-            return T::default();
+            return None;
         }
     }
 }

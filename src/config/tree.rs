@@ -180,6 +180,7 @@ pub fn parse(bytes: &[u8], faults: &mut Vec<Fault>) -> Result<Node, Fault> {
     })?;
     let mut options = granit_parser::Options::default();
     options.set_emit_comments(false);
+    options.disallow_directives = true;
     options.flow_nesting_limit = DEPTH_MAX;
     options.block_nesting_limit = DEPTH_MAX;
     let parser = Parser::new_from_str_with_options(text, options);

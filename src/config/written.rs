@@ -1,5 +1,6 @@
 //! The configuration as a user writes it. Every field may be absent: `config/default.yaml` states the
-//! defaults, and validation says what is missing. The doc comments become the JSON schema.
+//! defaults, and validation says what is missing. The doc comments become the JSON schema. What may hold
+//! secrets has no Debug.
 
 use super::plan::Format;
 use super::value::{DurationText, Form, List, Number, ScalarOrList, Share, SizeText, Text};
@@ -16,7 +17,7 @@ use std::fmt;
 ///
 /// Any single value may contain `${NAME}` or `${NAME:-default}` (environment variables) and `$$` (a
 /// dollar sign). Files are named relative to the configuration's directory.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "tidemark")]
 pub struct Config {
@@ -33,7 +34,7 @@ pub struct Config {
 }
 
 /// The Kafka cluster.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KafkaConfig {
     /// `host:port`, several separated by commas.
@@ -78,7 +79,7 @@ pub struct DeadLettersConfig {
 }
 
 /// A receiver of requests, signed as Standard Webhooks say.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WebhookConfig {
     #[schemars(required)]
