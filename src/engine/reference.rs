@@ -22,6 +22,9 @@ pub struct Profile {
     pub rows: u64,
     /// Where it came from: file names without their directories.
     pub sources: Vec<String>,
+    /// The model was trained on this data: the baseline is better than what to expect.
+    #[serde(default)]
+    pub trained_on: bool,
     /// Canonical texts of the classes, sorted; empty for regression or unknown.
     pub classes: Vec<String>,
     /// Binary: which of them is positive.
@@ -186,6 +189,18 @@ impl CategoricalReference {
 }
 
 impl FeatureReference {
+    /// A column without gaps, for scores and classes.
+    pub fn complete(name: &str, distribution: Distribution) -> Self {
+        Self {
+            name: name.to_owned(),
+            missing: 0,
+            null: 0,
+            invalid: 0,
+            non_finite: 0,
+            distribution,
+        }
+    }
+
     /// All rows, with a value or without.
     pub fn rows(&self) -> u64 {
         self.missing + self.null + self.invalid + self.non_finite + self.distribution.rows()
