@@ -1,5 +1,6 @@
 //! tidemark tells a team, while it happens, whether a deployed model is still right.
 
+pub mod config;
 pub mod decode;
 pub mod engine;
 pub mod io;

@@ -1,5 +1,6 @@
 //! The one integration test binary: a module a part.
 
+mod config;
 mod decode;
 mod http;
 mod laws;
