@@ -1,3 +1,4 @@
 //! tidemark tells a team, while it happens, whether a deployed model is still right.
 
 pub mod engine;
+pub mod io;

@@ -1,0 +1,3 @@
+//! The edges: everything that talks to the world.
+
+pub mod clock;
