@@ -211,7 +211,11 @@ fn after_falling_back_new_checkpoints_go_above_the_damaged_ones() {
     edit(&scratch.file(4), |bytes| bytes[145] ^= 1);
     let (mut lineage, restored) = scratch.open();
     assert_eq!(text(&restored), "full one");
-    assert!(restored.warnings[0].to_string().contains("00000000000000000004: the checksum of its section 0"));
+    assert!(
+        restored.warnings[0]
+            .to_string()
+            .contains("00000000000000000004: the checksum of its section 0")
+    );
     assert_eq!(run(commit(&mut lineage, Kind::Delta, "again")).unwrap(), 6);
     assert_eq!(text(&scratch.read()), "full one again");
     assert_eq!(scratch.read().warnings, []);
@@ -250,6 +254,7 @@ fn files_that_are_not_ours_are_ignored_or_reported_but_never_in_the_way() {
     std::fs::write(scratch.folder().join("notes.txt"), "hello").unwrap();
     std::fs::write(scratch.folder().join("00000000000000000009.bak"), "hello").unwrap();
     std::fs::write(scratch.folder().join("99999999999999999999"), "hello").unwrap();
+    std::fs::write(scratch.file(u64::MAX), "hello").unwrap();
     std::fs::create_dir(scratch.folder().join("sub")).unwrap();
     std::fs::write(scratch.folder().join("sub/00000000000000000009"), "hello").unwrap();
     assert_eq!(scratch.read().warnings, []);
@@ -270,6 +275,19 @@ fn a_renamed_checkpoint_is_not_taken_for_another() {
     let restored = scratch.read();
     assert_eq!(restored.warnings[0].damage, Damage::WrongName { found: 2 });
     assert_eq!(text(&restored), "full one two");
+}
+
+#[test]
+fn a_delta_continues_its_own_predecessor_and_not_a_namesake() {
+    let (scratch, other) = (Scratch::new(), Scratch::new());
+    drop(scratch.full_and_two_deltas());
+    let (mut lineage, _) = other.open();
+    run(commit(&mut lineage, Kind::Full, "other full")).unwrap();
+    run(commit(&mut lineage, Kind::Delta, "other one")).unwrap();
+    std::fs::copy(other.file(3), scratch.file(3)).unwrap();
+    let restored = scratch.read();
+    assert_eq!(restored.warnings[0].damage, Damage::BrokenChain(3));
+    assert_eq!(text(&restored), "full");
 }
 
 #[test]

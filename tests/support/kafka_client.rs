@@ -15,7 +15,7 @@ use rdkafka::{ClientConfig, ClientContext, Message, Offset, TopicPartitionList};
 use super::kafka_broker::KafkaBroker;
 
 /// How long anything here may take on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A record to write. What is `None` is left to Kafka.
 #[derive(Clone, Debug, Default)]
@@ -156,6 +156,19 @@ impl KafkaBroker {
         let admin = self.admin();
         let results = block_on(admin.delete_topics(&[name], &AdminOptions::new()));
         results.expect("the broker answers")[0].as_ref().expect("a topic that is there");
+    }
+
+    /// What a group has committed for a partition.
+    pub fn committed(&self, group: &str, topic: &str, partition: i32) -> Option<i64> {
+        let consumer: BaseConsumer =
+            self.client().set("group.id", group).create().expect("a valid configuration");
+        let mut list = TopicPartitionList::new();
+        list.add_partition(topic, partition);
+        let found = consumer.committed_offsets(list, PATIENCE).expect("the broker answers");
+        match found.elements()[0].offset() {
+            Offset::Offset(offset) => Some(offset),
+            _ => None,
+        }
     }
 
     /// Writes records in order and waits until all are acknowledged. Returns where each went.
