@@ -1,10 +1,13 @@
 //! The one integration test binary: a module a part.
 
+mod checkpoint;
 mod config;
 mod decode;
 mod http;
+mod kafka;
 mod laws;
 mod performance;
 mod simulation;
+mod support;
 mod telemetry;
 mod webhook;
