@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use tidemark::engine::counters::DELAY_BUCKETS;
 use tidemark::engine::estimate::{Estimate, Interval};
 use tidemark::engine::metric::Metric;
 use tidemark::engine::time::{Span, Timestamp};
@@ -255,8 +256,8 @@ fn an_info_has_one_series() {
 fn a_histogram_of_the_engine_is_cumulative_and_ends_at_infinity() {
     let mut builder = SnapshotBuilder::new(NOW);
     builder.model("income", 100);
-    let mut counts = vec![0; LABEL_DELAY_BUCKETS.len() + 1];
-    (counts[0], counts[2], counts[LABEL_DELAY_BUCKETS.len()]) = (1, 2, 4);
+    let mut counts = vec![0; DELAY_BUCKETS.len() + 1];
+    (counts[0], counts[2], counts[DELAY_BUCKETS.len()]) = (1, 2, 4);
     builder.histogram(&LABEL_DELAY, &["income"], HistogramSample { counts, sum: 12.5 });
     let text = shown(builder);
     for line in [

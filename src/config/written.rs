@@ -316,6 +316,8 @@ pub struct ShowConfig {
     pub support_min: Option<u64>,
     /// A window that changes is published again at most this often.
     pub revise_every: Option<DurationText>,
+    /// How many of the newest closed windows of each size are published again when they change.
+    pub history_windows: Option<u32>,
     /// Series of a version that has not predicted for this long disappear.
     pub version_gone_after: Option<DurationText>,
 }

@@ -4,7 +4,7 @@ use super::counters::{DelayHistogram, VersionCounters};
 use super::event::{CLASS_NONE, ClassCode, LabelValue, Position, PredictionBatch};
 use super::join::{Arriving, Change, Insert, Join, Pending, Release};
 use super::layouts::Layouts;
-use super::outcome::{LabelOutcome, PredictionOutcome, PredictionTally};
+use super::outcome::{LabelOutcome, LabelTally, PredictionOutcome, PredictionTally};
 use super::outputs::{Outputs, Ranked};
 use super::pane::{PaneKey, PaneShape, PaneStore};
 use super::score::Resolution;
@@ -32,6 +32,8 @@ pub struct Partial {
     pub versions: Vec<String>,
     pub panes: PaneStore,
     pub tally: PredictionTally,
+    /// Label rows by how they ended for this model.
+    pub label_tally: LabelTally,
     /// One a version.
     pub counters: Vec<VersionCounters>,
     pub delay: DelayHistogram,
@@ -65,6 +67,15 @@ pub struct ModelShard {
     joined: bool,
     groups: Vec<Group>,
     classes: Vec<ClassCode>,
+}
+
+/// How a model reads the labels that wait.
+pub struct Reads<'a> {
+    pub waiting: &'a mut Waiting,
+    /// Which of a label's values.
+    pub column: usize,
+    /// The model's position among those of the label topic.
+    pub listener: usize,
 }
 
 /// Rows of a batch that fall into the same pane and version.
@@ -152,6 +163,7 @@ impl Partial {
             versions: Vec::new(),
             panes: PaneStore::new(shape),
             tally: PredictionTally::default(),
+            label_tally: LabelTally::default(),
             counters: Vec::new(),
             delay: DelayHistogram::default(),
             predictions_closing: Timestamp::MIN,
@@ -198,12 +210,12 @@ impl Partial {
             self.delay.observe(first.delay);
             PredictionOutcome::Matched
         });
+        let predicted = match context.spec.task {
+            Task::Multiclass { .. } => f64::NAN,
+            _ => f64::from_bits(prediction.output),
+        };
         for key in std::iter::once(SliceKey::WHOLE).chain(keys) {
-            counters.slices.entry(key).or_default().pair(
-                prediction.class,
-                f64::from_bits(prediction.output),
-                first.value,
-            );
+            counters.slices.entry(key).or_default().pair(prediction.class, predicted, first.value);
         }
     }
 }
@@ -228,12 +240,12 @@ impl ModelShard {
     }
 
     /// Takes up a batch of predictions. `newest_before` says how far the partition had come before each
-    /// row; `waiting` are the labels that came first, with the column that this model reads.
+    /// row; `waiting` are the labels that came first.
     pub fn apply(
         &mut self,
         batch: &PredictionBatch,
         newest_before: &[Progress],
-        waiting: Option<(&mut Waiting, usize)>,
+        waiting: Option<Reads<'_>>,
     ) {
         let mut waiting = waiting;
         self.groups.clear();
@@ -267,7 +279,7 @@ impl ModelShard {
         batch: &PredictionBatch,
         row: usize,
         newest_before: Progress,
-        waiting: Option<&mut (&mut Waiting, usize)>,
+        waiting: Option<&mut Reads<'_>>,
     ) -> Option<PredictionOutcome> {
         let event_time = batch.event_times[row];
         let (time, join) = (self.context.spec.time, self.context.spec.join);
@@ -322,8 +334,8 @@ impl ModelShard {
         }
         self.count(batch, row, &prediction);
         self.select(row, &prediction);
-        if let Some((waiting, column)) = waiting {
-            self.offer(waiting, *column, prediction.id);
+        if let Some(reads) = waiting {
+            self.offer(reads, prediction.id);
         }
         matches!(inserted, Insert::Replaces(_)).then_some(PredictionOutcome::Duplicate)
     }
@@ -396,9 +408,10 @@ impl ModelShard {
     }
 
     /// Lets the labels that came first meet a new prediction.
-    fn offer(&mut self, waiting: &mut Waiting, column: usize, id: u128) {
+    fn offer(&mut self, reads: &mut Reads<'_>, id: u128) {
         let out_of_orderness = self.context.spec.time.out_of_orderness;
-        waiting.offer(id, |label| {
+        let column = reads.column;
+        reads.waiting.offer(id, reads.listener, |label| {
             let Some(value) = label.values.get(column) else { return LabelOutcome::NoPrediction };
             let own = Progress { newest: label.newest_before }.own(out_of_orderness);
             self.meet(&Arriving {

@@ -4,6 +4,7 @@
 //! Families of performance metrics and of drift statistics are made from `Metric::ALL` and
 //! `Statistic::ALL`, so a new metric appears here by itself.
 
+use crate::engine::counters::DELAY_BUCKETS;
 use crate::engine::drift::Statistic;
 use crate::engine::metric::Metric;
 use std::collections::BTreeMap;
@@ -11,24 +12,6 @@ use std::sync::OnceLock;
 
 /// Buckets of a process histogram reach from a tenth of a millisecond to half a minute.
 const SECONDS: &[f64] = &[0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0];
-/// Upper bounds in seconds: 1s, 10s, 1m, 5m, 30m, 1h, 3h, 6h, 12h, 1d, 2d, 3d, 7d, 14d, 30d.
-pub const LABEL_DELAY_BUCKETS: &[f64] = &[
-    1.0,
-    10.0,
-    60.0,
-    300.0,
-    1_800.0,
-    3_600.0,
-    10_800.0,
-    21_600.0,
-    43_200.0,
-    86_400.0,
-    172_800.0,
-    259_200.0,
-    604_800.0,
-    1_209_600.0,
-    2_592_000.0,
-];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -213,7 +196,7 @@ families! {
     CLIPPED_VALUES Counter Snapshot "clipped_values_total" ["model"]
         "Values that lay beyond what the sums can hold and were clipped.";
     LABEL_DELAY Histogram Snapshot "label_delay_seconds" ["model"]
-        "From a prediction's event time to its first label's." buckets LABEL_DELAY_BUCKETS;
+        "From a prediction's event time to its first label's." buckets &DELAY_BUCKETS;
     SLICE_PREDICTIONS Counter Snapshot "slice_predictions_total" ["model", "version", "slice"]
         "Predictions accepted in a slice.";
     SLICE_LABELED_PREDICTIONS Counter Snapshot

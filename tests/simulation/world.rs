@@ -4,7 +4,9 @@ use std::sync::Arc;
 use tidemark::engine::event::{ClassCode, LabelValue, ModelIndex};
 use tidemark::engine::metric::Metric;
 use tidemark::engine::model_shard::ModelContext;
-use tidemark::engine::shard::{GroupModel, GroupSpec, LabelTopicSpec, PredictionTopicSpec};
+use tidemark::engine::shard::{
+    GroupModel, GroupSpec, LabelTopicSpec, LabelsOf, PredictionTopicSpec,
+};
 use tidemark::engine::spec::*;
 use tidemark::engine::time::{Span, Timestamp};
 
@@ -142,7 +144,7 @@ impl World {
                     index: ModelIndex(at),
                     context: Arc::new(ModelContext::new(Arc::clone(spec))),
                     predictions: 0,
-                    labels: Some((0, 0)),
+                    labels: Some(LabelsOf { topic: 0, column: 0, listener: usize::from(at) }),
                 })
                 .collect(),
             prediction_topics: vec![PredictionTopicSpec { topic: "p".into() }],

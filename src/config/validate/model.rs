@@ -330,9 +330,14 @@ fn show(check: &mut Check<'_>, path: &str, model: &ModelConfig) -> Option<ShowSp
     if support_min == 0 {
         check.fault(key_path(&path, "support_min"), "must be 1 or more");
     }
+    let history_windows = section.history_windows.or(default.history_windows)?;
+    if history_windows > 10_000 {
+        check.fault(key_path(&path, "history_windows"), "must be from 0 to 10000");
+    }
     Some(ShowSpec {
         coverage_min,
         support_min,
+        history_windows,
         revise_every: check.bounded(
             &path,
             "revise_every",
