@@ -3,10 +3,12 @@
 pub mod drift;
 pub mod estimate;
 pub mod event;
+pub mod fixed;
 pub mod metric;
 pub mod outbox;
 pub mod reference;
 pub mod request;
+pub mod score;
 pub mod sketch;
 pub mod spec;
 pub mod text;

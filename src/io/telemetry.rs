@@ -9,9 +9,10 @@
 //!
 //! | families | labels | what |
 //! |---|---|---|
-//! | `tidemark_<metric>`, `_ratio` if it is one | model, version, window | a performance metric of the newest window with enough labels |
+//! | `tidemark_<metric>`, with `_ratio` if it is from 0 to 1 or relative | model, version, window | a performance metric of the newest window with enough labels |
 //! | `tidemark_<metric>_lower`, `_upper`, `_ratio` likewise | the same | its 95% interval, where an honest one is known |
 //! | `tidemark_<metric>_support_rows`, `_error_max` | the same | rows it rests on; error by binning, if any |
+//! | `tidemark_top_k_accuracy_ratio` and its kin | and k | the same for each k |
 //! | `tidemark_slice_...` | and slice | the same of a slice (`sex=Female`, `race=White,sex=Male`) |
 //! | `tidemark_window_...`, `tidemark_label_coverage_ratio` | model, version, window | which window those gauges show, and how much of it is labelled |
 //! | `tidemark_drift_<statistic>` | model, version, window, feature, reference | drift against the reference profile (`own` or `inherited`) |

@@ -139,7 +139,8 @@ impl SnapshotBuilder {
         }
     }
 
-    /// Adds a metric's value, interval, support and binning error, as far as it has them.
+    /// Adds a metric's value, interval, support and binning error, as far as it has them. Labels:
+    /// model, version, window (and slice); the k of a top-k accuracy is added here.
     pub fn estimate(
         &mut self,
         priority: Priority,
@@ -149,6 +150,12 @@ impl SnapshotBuilder {
         estimate: &Estimate,
     ) {
         let families = metric_families(metric, scope);
+        let k = match metric {
+            Metric::TopKAccuracy(k) => k.get().to_string(),
+            _ => String::new(),
+        };
+        let with_k: Vec<&str> = labels.iter().copied().chain([k.as_str()]).collect();
+        let labels = if k.is_empty() { labels } else { &with_k };
         self.sample_with(priority, &families.value, labels, estimate.value);
         if let Some(interval) = estimate.interval {
             self.sample_with(priority, &families.lower, labels, interval.lower);
