@@ -282,6 +282,16 @@ fn an_old_snapshot_does_not_replace_a_newer_one_and_disappears_in_the_end() {
 }
 
 #[test]
+fn nothing_is_exported_that_is_not_in_a_list() {
+    let mut listed: BTreeSet<&str> = families().iter().map(|family| family.name).collect();
+    listed.extend(PROCESS_FAMILIES);
+    let text = full_exposition();
+    let typed = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    let exported: BTreeSet<&str> = typed.filter_map(|line| line.split(' ').next()).collect();
+    assert_eq!(exported, listed);
+}
+
+#[test]
 fn an_info_has_one_series() {
     let telemetry = Telemetry::new();
     telemetry.info(&CONFIG_INFO, &["aaaa"]);

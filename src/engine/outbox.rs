@@ -31,7 +31,7 @@ pub const DUE_MAX: usize = 16;
 const ERROR_CHARS_MAX: usize = 300;
 /// An attempt that has not reported back after this long is taken as lost and made again. Longer
 /// than any target's timeout.
-pub const IN_FLIGHT_MAX: Span = Span::from_mins(3);
+pub const IN_FLIGHT_MAX: Span = Span::from_mins(6);
 /// A server may ask for no longer a wait than this.
 const RETRY_AFTER_MAX: Span = Span::from_hours(24);
 /// That many answers with `Retry-After` are taken at their word; later the wait is at least

@@ -22,6 +22,7 @@
 //! | `tidemark_..._rows_total`, `tidemark_rows_refused_total` | topic or model, outcome or reason | where every row ended |
 //! | `tidemark_policy_...` | model, policy | judgements |
 //! | the rest | few | the daemon itself |
+//! | `process_cpu_seconds_total`, `process_resident_memory_bytes`, ... ([`PROCESS_FAMILIES`]) | none | the process, under the names that all of Prometheus' clients use |
 //!
 //! A whole model and its slices are different families, statistics of different scales too, so that
 //! `sum()` or `avg()` over a family means something. A gauge without data has no sample, never 0.
@@ -37,6 +38,8 @@ pub use super::telemetry_snapshot::{
 use super::telemetry_snapshot::{Sample, Value};
 use crate::engine::time::{Span, Timestamp};
 use prometheus::core::{Collector, Desc};
+#[cfg(target_os = "linux")]
+use prometheus::process_collector::ProcessCollector;
 use prometheus::{GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
 use prometheus::{TextEncoder, proto};
 use std::collections::{BTreeMap, HashMap};
@@ -46,6 +49,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// A snapshot older than this is not shown any more: better no value than a wrong one.
 pub const SNAPSHOT_AGE_MAX: Span = Span::from_mins(5);
+
+/// The families that the `prometheus` crate itself keeps, on Linux.
+pub const PROCESS_FAMILIES: [&str; 7] = [
+    "process_cpu_seconds_total",
+    "process_max_fds",
+    "process_open_fds",
+    "process_resident_memory_bytes",
+    "process_start_time_seconds",
+    "process_threads",
+    "process_virtual_memory_bytes",
+];
 
 /// A count that only grows.
 #[derive(Clone, Debug)]
@@ -109,6 +123,8 @@ impl Telemetry {
             telemetry.add_family(family);
         }
         telemetry.register(SlotCollector { descs: snapshot_descs(), slot });
+        #[cfg(target_os = "linux")]
+        telemetry.register(ProcessCollector::for_self());
         telemetry
     }
 

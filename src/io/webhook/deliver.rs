@@ -27,7 +27,7 @@ pub const RESPONSE_BYTES_MAX: usize = 4 << 10;
 pub const CONCURRENT_MAX: usize = 8;
 /// Bounds of a target's timeout.
 const TIMEOUT: std::ops::RangeInclusive<Duration> =
-    Duration::from_millis(1)..=Duration::from_secs(120);
+    Duration::from_millis(1)..=Duration::from_secs(300);
 /// Secrets shorter than this are not searched for in error texts.
 const REDACT_CHARS_MIN: usize = 4;
 
@@ -70,7 +70,7 @@ pub enum DelivererError {
         "webhook `{webhook}`: header {header:?} has a name or a value that HTTP does not allow"
     )]
     Header { webhook: Arc<str>, header: String },
-    #[error("webhook `{webhook}`: the timeout must be from 1ms to 120s")]
+    #[error("webhook `{webhook}`: the timeout must be from 1ms to 5m")]
     Timeout { webhook: Arc<str> },
     #[error("webhook `{webhook}` is declared twice")]
     Twice { webhook: Arc<str> },
