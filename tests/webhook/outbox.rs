@@ -240,6 +240,18 @@ impl World {
         Ok(())
     }
 
+    /// Sends what the outbox hands out now.
+    fn deliver(&mut self, outbox: &mut Outbox) -> Result<(), Died> {
+        for attempt in outbox.due(self.now) {
+            self.step()?;
+            let outcome = self.receive(&attempt);
+            self.step()?;
+            outbox.record(&attempt.id, outcome, self.now);
+            self.step()?;
+        }
+        Ok(())
+    }
+
     /// One life of the process: restore, decide, and work until everything is delivered.
     fn live(&mut self) -> Result<(), Died> {
         let mut outbox: Outbox = match &self.checkpoint {
@@ -250,20 +262,12 @@ impl World {
         // Replaying the logs, the policy comes to the same decision, whether or not it is known.
         outbox.enqueue(request("trainer", 7), self.now, GIVE_UP_AFTER);
         self.step()?;
-        loop {
+        while !outbox.pending().is_empty() {
+            self.deliver(&mut outbox)?;
             self.write_checkpoint(&mut outbox)?;
-            if outbox.pending().is_empty() {
-                return Ok(());
-            }
-            for attempt in outbox.due(self.now) {
-                self.step()?;
-                let outcome = self.receive(&attempt);
-                self.step()?;
-                outbox.record(&attempt.id, outcome, self.now);
-                self.step()?;
-            }
             self.now = outbox.next_due().unwrap_or(self.now).max(self.now);
         }
+        Ok(())
     }
 }
 
