@@ -122,6 +122,15 @@ async fn a_redirect_is_a_failure_and_is_not_followed() {
 }
 
 #[tokio::test]
+async fn a_certificate_that_nobody_trusts_is_refused() {
+    let receiver = PythonReceiver::start_tls(SECRET, "204");
+    let url = format!("https://127.0.0.1:{}/retrain", receiver.port);
+    let error = error_of(attempt_at(target(url)).await);
+    assert!(error.contains("certificate"), "{error}");
+    assert!(receiver.finish().is_empty());
+}
+
+#[tokio::test]
 async fn a_receiver_that_never_answers_is_given_up_after_the_timeout() {
     let receiver = PythonReceiver::start(SECRET, "hang");
     let mut target = target(receiver.url("/retrain"));

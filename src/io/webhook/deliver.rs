@@ -76,7 +76,10 @@ pub enum DelivererError {
     Twice { webhook: Arc<str> },
     #[error("the proxy of the webhooks is not an http or https address")]
     Proxy,
-    #[error("cannot set up TLS for webhooks: {0}")]
+    #[error(
+        "cannot set up TLS for webhooks: {0}; install the system's certificates (Debian: \
+         ca-certificates) or name a file with them in SSL_CERT_FILE"
+    )]
     Client(String),
 }
 
@@ -127,6 +130,12 @@ impl Deliverer {
             .pool_max_idle_per_host(2);
         if let Some(proxy) = &options.proxy {
             builder = builder.proxy(Proxy::all(proxy).map_err(|_| DelivererError::Proxy)?);
+        }
+        let needs_tls = endpoints.values().any(|endpoint| endpoint.url.scheme() == "https")
+            || options.proxy.as_ref().is_some_and(|proxy| proxy.starts_with("https"));
+        if !needs_tls {
+            // A machine without certificates can still reach a target inside its own network.
+            builder = builder.tls_certs_only([]);
         }
         let client = builder.build().map_err(|error| DelivererError::Client(root(&error)))?;
         Ok(Self { client, endpoints })
