@@ -1,28 +1,33 @@
 //! What Prometheus sees. The only module that knows the `prometheus` crate.
 //!
 //! Two sources: the daemon's tasks keep counters and histograms of their own work (handles from
-//! [`Telemetry::counter`] and its siblings), and the engine takes a [`Snapshot`] of the models when a
-//! scrape asks for one, so that all values of a scrape belong together. Every family is defined once,
-//! in `telemetry_families.rs`; [`families`] lists them all.
+//! [`Telemetry::counter`] and its siblings), and the engine takes a [`Snapshot`] of the models when
+//! a scrape asks for one, so that all values of a scrape belong together. Every family is defined
+//! once, in `telemetry_families.rs`; [`families`] lists them all.
 //!
 //! # Names
 //!
-//! | families | labels | what |
-//! |---|---|---|
-//! | `tidemark_<metric>`, with `_ratio` if it is from 0 to 1 or relative | model, version, window | a performance metric of the newest window with enough labels |
-//! | `tidemark_<metric>_lower`, `_upper`, `_ratio` likewise | the same | its 95% interval, where an honest one is known |
-//! | `tidemark_<metric>_support_rows`, `_error_max` | the same | rows it rests on; error by binning, if any |
-//! | `tidemark_top_k_accuracy_ratio` and its kin | and k | the same for each k |
-//! | `tidemark_slice_...` | and slice | the same of a slice (`sex=Female`, `race=White,sex=Male`) |
-//! | `tidemark_window_...`, `tidemark_label_coverage_ratio` | model, version, window | which window those gauges show, and how much of it is labelled |
-//! | `tidemark_drift_<statistic>` | model, version, window, feature, reference | drift against the reference profile (`own` or `inherited`) |
-//! | `tidemark_output_drift_<statistic>` | model, version, window, output, reference | the same of scores and classes |
-//! | `tidemark_feature_..._ratio` | as drift | missing, out of range, new, invalid |
-//! | `tidemark_predictions_total`, `tidemark_labeled_predictions_total`, sums of errors | model, version (outcome) | for exact aggregation in PromQL; values of the last durable checkpoint |
-//! | `tidemark_..._rows_total`, `tidemark_rows_refused_total` | topic or model, outcome or reason | where every row ended |
-//! | `tidemark_policy_...` | model, policy | judgements |
-//! | the rest | few | the daemon itself |
-//! | `process_cpu_seconds_total`, `process_resident_memory_bytes`, ... ([`PROCESS_FAMILIES`]) | none | the process, under the names that all of Prometheus' clients use |
+//! - `tidemark_<metric>` {model, version, window}: a performance metric of the newest window with
+//!   enough labels; with `_ratio` if it goes from 0 to 1 or is relative. Top-k accuracies of every
+//!   k are `tidemark_top_k_accuracy_ratio` {..., k}.
+//! - `tidemark_<metric>_lower`, `_upper` (`_ratio` likewise): its 95% interval, where an honest one
+//!   is known. `_error_max`: how far binning may put it off, where it does. `_support_rows`: the
+//!   rows it rests on.
+//! - `tidemark_slice_...` {..., slice}: the same of a slice (`sex=Female`, `race=White,sex=Male`).
+//! - `tidemark_window_...`, `tidemark_label_coverage_ratio` {model, version, window}: which window
+//!   those gauges show, and how much of it is labelled.
+//! - `tidemark_drift_<statistic>` {model, version, window, feature, reference}: drift against the
+//!   reference profile (`own` or `inherited`). `tidemark_output_drift_<statistic>` {..., output,
+//!   ...}: the same of scores and classes. `tidemark_feature_..._ratio`: missing, out of range,
+//!   new, invalid.
+//! - `tidemark_predictions_total`, `tidemark_labeled_predictions_total`, sums of errors {model,
+//!   version, outcome}: for exact aggregation in PromQL. Values of the last durable checkpoint, as
+//!   of all counters that the engine exports.
+//! - `tidemark_prediction_rows_total`, `tidemark_label_rows_total`, `tidemark_rows_refused_total`:
+//!   where every row ended.
+//! - `tidemark_policy_...` {model, policy}: judgements.
+//! - `process_...` ([`PROCESS_FAMILIES`]): the process, under the names that all clients use.
+//! - The others: the daemon itself. [`families`] has the help text of each.
 //!
 //! A whole model and its slices are different families, statistics of different scales too, so that
 //! `sum()` or `avg()` over a family means something. A gauge without data has no sample, never 0.
@@ -156,8 +161,9 @@ impl Telemetry {
         self.registry.register(Box::new(collector)).expect("names of families are unique");
     }
 
-    /// A handle to keep; exported as 0 from now on. Labels' values must come from the configuration,
-    /// not from data. Panics if the family is no counter of the process or the labels do not fit it.
+    /// A handle to keep; exported as 0 from now on. Labels' values must come from the
+    /// configuration, not from data. Panics if the family is no counter of the process or the
+    /// labels do not fit it.
     pub fn counter(&self, family: &'static FamilyDef, labels: &[&str]) -> Counter {
         let clean = clean_labels(labels);
         Counter(child(family, self.counters.get(family.name), |counters| {

@@ -172,7 +172,7 @@ families! {
     CONSUMER_LAG Gauge Snapshot "consumer_lag_records" ["topic", "partition"]
         "Records between our position and the end of the log.";
     CONSUMER_LAG_SECONDS Gauge Snapshot "consumer_lag_seconds" ["topic", "partition"]
-        "How far the last record read lies behind the present, by its Kafka timestamp; 0 at the end.";
+        "How old the last record read is, by its Kafka timestamp; 0 at the end of the log.";
     CONSUMER_PAUSED Gauge Snapshot "consumer_paused" ["topic", "partition"]
         "1 if reading the partition is paused, else 0.";
     COPARTITION_MISMATCH Gauge Snapshot "copartition_mismatch_ratio" ["group"]

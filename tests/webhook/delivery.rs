@@ -13,7 +13,7 @@ use tidemark::engine::time::{Span, Timestamp};
 use tidemark::io::Now;
 use tidemark::io::telemetry::Telemetry;
 use tidemark::io::webhook::{
-    Deliverer, DelivererError, DelivererOptions, Receiver, SigningSecret, Target, run,
+    Deliverer, DelivererError, DelivererOptions, Receiver, SigningSecret, Target, Template, run,
 };
 
 /// Signatures carry the real time: the library allows five minutes.
@@ -31,6 +31,7 @@ fn target(url: String) -> Target {
         headers: vec![("Authorization".into(), "Bearer hunter2hunter2".into())],
         timeout: Duration::from_secs(20),
         success_statuses: Vec::new(),
+        template: None,
     }
 }
 
@@ -109,6 +110,21 @@ async fn a_receiver_with_another_secret_refuses_and_rotation_satisfies_both() {
     assert!(!receiver.next_request()["error"].is_null());
     target.secrets = SigningSecret::parse_all(&format!("{SECRET}\n{other}")).unwrap();
     assert_eq!(attempt_at(target).await, Outcome::Delivered { status: 204 });
+}
+
+#[tokio::test]
+async fn a_template_gives_the_body_that_is_sent_and_signed() {
+    let mut receiver = PythonReceiver::start(SECRET, "204");
+    let mut target = target(receiver.url("/api/v2/dags/retrain/dagRuns"));
+    let text = r#"{"dag_run_id":"{{id}}","conf":{"event":"{{event}}"}}"#;
+    target.template = Some(Template::parse(text).unwrap());
+    assert_eq!(attempt_at(target).await, Outcome::Delivered { status: 204 });
+    let request = receiver.next_request();
+    assert!(request["error"].is_null(), "{request}");
+    let id = attempt().id;
+    let body = format!(r#"{{"dag_run_id":"{id}","conf":{{"event":{{"hour":1}}}}}}"#);
+    assert_eq!(request["body"], body);
+    assert_eq!(request["headers"]["webhook-id"], *id);
 }
 
 #[tokio::test]

@@ -95,8 +95,8 @@ fn python() -> &'static Path {
 }
 
 fn run(command: &mut Command) {
-    let advice = "the webhook tests need openssl, python3 with venv and pip (Debian: python3-venv), \
-                  and a package index for the first run";
+    let advice = "the webhook tests need openssl, python3 with venv and pip (Debian: \
+                  python3-venv), and a package index for the first run";
     let output = command.output().unwrap_or_else(|error| panic!("{advice}: {error}"));
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{advice}: {command:?}: {text}");

@@ -2,9 +2,10 @@
 
 usage: receiver.py SECRET ANSWER,ANSWER,... [CERTIFICATE_AND_KEY.pem]
 
-Prints its port, then one JSON object for each request. It gives the answers in turn and the last one
-again and again: a status; 429:SECONDS with Retry-After; redirect; hang (never answers); close (without
-an answer); long (200 with a body of 1 MB). A request whose signature does not fit gets a 401 instead.
+Prints its port, then one JSON object for each request. It gives the answers in turn and the last
+one again and again: a status; 429:SECONDS with Retry-After; redirect; hang (never answers); close
+(without an answer); long (200 with a body of 1 MB). A request whose signature does not fit gets a
+401 instead.
 """
 
 import json

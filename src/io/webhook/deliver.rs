@@ -2,6 +2,7 @@
 
 use super::retry_after;
 use super::signature::{ID_HEADER, SIGNATURE_HEADER, SigningSecret, TIMESTAMP_HEADER, sign};
+use super::template::Template;
 use crate::engine::outbox::{Attempt, Outcome};
 use crate::engine::text::clip;
 use crate::engine::time::Timestamp;
@@ -45,6 +46,8 @@ pub struct Target {
     pub timeout: Duration,
     /// Statuses besides 2xx that mean the request is there, for instance 409 of Airflow.
     pub success_statuses: Vec<u16>,
+    /// The body's form, if the target has its own; without one the event is sent as it is.
+    pub template: Option<Template>,
 }
 
 impl fmt::Debug for Target {
@@ -209,7 +212,9 @@ impl Endpoint {
 
     async fn attempt(&self, client: &Client, attempt: &Attempt, now: Timestamp) -> Outcome {
         let timestamp = now.0.div_euclid(1_000_000);
-        let body = attempt.body.as_bytes();
+        let rendered = self.target.template.as_ref();
+        let rendered = rendered.map(|template| template.render(&attempt.id, &attempt.body));
+        let body = rendered.as_deref().unwrap_or(&attempt.body).as_bytes();
         let mut request = client
             .post(self.url.clone())
             .headers(self.headers.clone())
@@ -304,8 +309,8 @@ async fn drain(mut response: Response) {
     }
 }
 
-/// Makes the attempts that arrive and reports how each ended, until `attempts` is closed; attempts in
-/// progress are finished then (none lasts longer than its timeout).
+/// Makes the attempts that arrive and reports how each ended, until `attempts` is closed; attempts
+/// in progress are finished then (none lasts longer than its timeout).
 pub async fn run(
     deliverer: Arc<Deliverer>,
     mut attempts: mpsc::Receiver<Attempt>,
