@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 /// A multiple of 2^-`F`.
 ///
-/// A sum has to stay below 2^(127 - `F`), so the caller bounds its values: with `F` = 80, 2^32 values
-/// of at most 2^14 fit.
+/// A sum has to stay below 2^(127 - `F`), so the caller bounds its values: with `F` = 80, 2^32
+/// values of at most 2^14 fit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Fixed<const F: u32>(i128);
@@ -24,8 +24,8 @@ impl<const F: u32> Fixed<F> {
 
     /// The nearest multiple of 2^-`F`, halves away from 0; saturates, and NaN counts as 0.
     ///
-    /// A double is a 53-bit integer times a power of two, so this is one shift: several times faster
-    /// than to multiply, round and convert.
+    /// A double is a 53-bit integer times a power of two, so this is one shift: several times
+    /// faster than to multiply, round and convert.
     pub fn of(value: f64) -> Self {
         const { assert!(F < 1000) };
         let bits = value.to_bits();

@@ -1,7 +1,7 @@
 //! Sketches: bounded summaries of rows that merge to the same bits in any split and any order.
 //!
-//! Counts are integers and sums are fixed point, so a row can also be taken away exactly: that is how
-//! a corrected label leaves. Nothing here divides; metrics do, when they read.
+//! Counts are integers and sums are fixed point, so a row can also be taken away exactly: that is
+//! how a corrected label leaves. Nothing here divides; metrics do, when they read.
 
 mod binary;
 mod calibration;
