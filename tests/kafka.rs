@@ -1,5 +1,6 @@
 //! The source and the dead letters against Apache Kafka itself.
 
+mod dead_letter;
 mod reader;
 
 use std::time::Duration;

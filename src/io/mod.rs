@@ -5,6 +5,7 @@ mod checkpoint_format;
 mod checkpoint_lineage;
 mod checkpoint_restore;
 pub mod clock;
+pub mod dead_letter;
 pub mod kafka;
 mod kafka_context;
 mod kafka_lookup;
