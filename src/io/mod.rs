@@ -7,6 +7,7 @@ mod checkpoint_restore;
 pub mod clock;
 pub mod dead_letter;
 pub mod kafka;
+mod kafka_assignment;
 mod kafka_context;
 mod kafka_lookup;
 mod kafka_message;

@@ -52,7 +52,7 @@ fn a_dead_letter_is_the_record_as_it_was_with_the_headers_of_kafka_connect() {
         Outgoing { key: None, payload: Some(vec![]), headers: vec![], ..tombstone.clone() };
     let originals = [original, tombstone, nothing];
     shared().produce(&from, &originals);
-    let mut source = source(&[from.clone()]);
+    let mut source = source(std::slice::from_ref(&from));
     let mut reader = Reader::earliest();
     reader.drive(&mut source, |reader| reader.records.len() == 3);
     let mut letters = DeadLetters::new(&settings(shared(), "group"), options(&to, 100)).unwrap();
