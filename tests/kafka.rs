@@ -1,5 +1,8 @@
 //! The source and the dead letters against Apache Kafka itself.
 
+#![allow(clippy::unwrap_used)]
+
+mod dead_letter;
 mod reader;
 
 use std::time::Duration;
@@ -347,6 +350,11 @@ fn while_the_broker_is_away_nothing_is_confirmed_and_afterwards_nothing_is_missi
     let mut poison_reader = Reader::earliest();
     poison_reader.drive(&mut poison, |reader| reader.records.len() == 1);
     assert_eq!(poison_reader.records[0].headers, [("good".to_owned(), Some(b"g".to_vec()))]);
+    // One that hangs is no better than one that is gone, until it goes on.
+    broker.freeze();
+    reader.drive_status(&mut source, |status| status.connected == Some(false));
+    broker.thaw();
+    reader.drive_status(&mut source, |status| status.connected == Some(true));
     // Gone for good: closing does not wait for it.
     broker.freeze();
     let before = clock::monotonic();

@@ -63,8 +63,9 @@ pub enum SourceEvent<'a> {
         topic: usize,
         record: Record<'a>,
     },
-    /// Everything that was in the partition at `confirmed_at` has been handed out, and the
-    /// partition is not paused. Repeated about every second for as long as it holds.
+    /// Everything that could be read of the partition at `confirmed_at` (not what an open
+    /// transaction hides) has been handed out, and the partition is not paused. Repeated about every
+    /// second for as long as it holds.
     EndReached {
         at: TopicPartition,
         offset: i64,

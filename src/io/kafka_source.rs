@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-use rdkafka::config::{FromClientConfig, FromClientConfigAndContext};
+use rdkafka::config::FromClientConfig;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
@@ -12,13 +12,13 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use super::clock;
 use super::kafka::{
-    KafkaSettings, Membership, OutOfRange, PartitionStatus, Resume, SourceError, SourceEvent,
-    SourceHandler, SourceOptions, SourceStatus, TopicPartition,
+    KafkaSettings, Membership, PartitionStatus, SourceError, SourceEvent, SourceHandler,
+    SourceOptions, SourceStatus, TopicPartition,
 };
-use super::kafka_context::{Context, Rebalance};
-use super::kafka_lookup::{Answer, Asked, Client, Job, Lookup, Resolved, partition_count};
+use super::kafka_assignment::{COUNTS_EVERY, start_consumer};
+use super::kafka_lookup::{Answer, Asked, Client, Job, Lookup, partition_count};
 use super::kafka_message::MessageHeaders;
-use super::kafka_partitions::{Partition, Partitions};
+use super::kafka_partitions::Partitions;
 use super::kafka_settings::describe;
 use crate::decode::record::Record;
 use crate::engine::time::Timestamp;
@@ -27,9 +27,6 @@ use crate::engine::time::Timestamp;
 const ANSWER_WAIT: Duration = Duration::from_millis(10);
 /// After a partition's end was signalled the log ends are asked for, at most this often.
 const LOG_ENDS_GAP: Duration = Duration::from_millis(50);
-/// While a topic is missing, and otherwise.
-const COUNTS_EVERY_MISSING: Duration = Duration::from_secs(2);
-const COUNTS_EVERY: Duration = Duration::from_secs(30);
 /// How long a source that is merely dropped is waited for.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 /// A consumer that stalls again and again is made anew at most this rarely.
@@ -37,27 +34,27 @@ const STALLED_AFTER_MAX: Duration = Duration::from_secs(3_600);
 
 /// Reads topics of one Kafka cluster. See the module's head.
 pub struct KafkaSource {
-    settings: KafkaSettings,
-    topics: Vec<String>,
-    options: SourceOptions,
+    pub(super) settings: KafkaSettings,
+    pub(super) topics: Vec<String>,
+    pub(super) options: SourceOptions,
     /// Gone when the source is closed.
-    consumer: Option<Arc<Client>>,
-    lookup: Lookup,
-    partitions: Partitions,
+    pub(super) consumer: Option<Arc<Client>>,
+    pub(super) lookup: Lookup,
+    pub(super) partitions: Partitions,
     /// Counts assignments, so that a late answer is not taken for this one's.
-    generation: u64,
+    pub(super) generation: u64,
     /// A Resolve job is under way for this assignment.
-    resolving: Vec<TopicPartition>,
-    log_ends_asked: bool,
-    log_ends_due: Instant,
-    counts_asked: bool,
-    counts_due: Instant,
+    pub(super) resolving: Vec<TopicPartition>,
+    pub(super) log_ends_asked: bool,
+    pub(super) log_ends_due: Instant,
+    pub(super) counts_asked: bool,
+    pub(super) counts_due: Instant,
     /// A partition's end was signalled since the log ends were last asked for.
-    end_signalled: bool,
+    pub(super) end_signalled: bool,
     /// A poll has found nothing queued since the log ends were last asked for.
-    drained: bool,
-    stalled_after: Duration,
-    status: SourceStatus,
+    pub(super) drained: bool,
+    pub(super) stalled_after: Duration,
+    pub(super) status: SourceStatus,
 }
 
 impl KafkaSource {
@@ -95,7 +92,7 @@ impl KafkaSource {
         })
     }
 
-    fn consumer(&self) -> &Arc<Client> {
+    pub(super) fn consumer(&self) -> &Arc<Client> {
         self.consumer.as_ref().expect("only closing takes it, and closing is the end")
     }
 
@@ -198,68 +195,6 @@ impl KafkaSource {
         }
     }
 
-    fn take_rebalances(&mut self, handler: &mut dyn SourceHandler) {
-        for rebalance in self.consumer().context().take_rebalances() {
-            match rebalance {
-                Rebalance::Assign(list) => {
-                    let known = |(topic, partition): (String, i32)| {
-                        let topic = self.topics.iter().position(|known| *known == topic)?;
-                        Some(TopicPartition { topic, partition })
-                    };
-                    let partitions = list.into_iter().filter_map(known).collect();
-                    self.resolve(partitions, handler);
-                }
-                Rebalance::Revoke => {
-                    let lost = self.consumer().assignment_lost();
-                    self.revoke(lost, handler);
-                    if let Err(error) = self.consumer().unassign() {
-                        self.note_error(&describe(&error));
-                    }
-                }
-            }
-        }
-    }
-
-    /// Asks the handler where to start, and the brokers what that means.
-    fn resolve(&mut self, partitions: Vec<TopicPartition>, handler: &mut dyn SourceHandler) {
-        self.generation += 1;
-        self.lookup.supersede(self.generation);
-        self.status.assigned = false;
-        if partitions.is_empty() {
-            // More members than partitions: nothing to read, which is fine.
-            self.assign(&[], handler);
-            return;
-        }
-        let mut wanted: Vec<_> =
-            partitions.iter().map(|&at| (at, handler.start_offset(at))).collect();
-        wanted.sort_unstable_by_key(|(at, _)| *at);
-        self.resolving = partitions;
-        self.lookup.ask(Job::Resolve { generation: self.generation, wanted });
-    }
-
-    /// Reads `partitions` from where the handler says now. Nothing is handed out until then, so that
-    /// no record comes twice.
-    fn start_over(&mut self, partitions: Vec<TopicPartition>, handler: &mut dyn SourceHandler) {
-        self.revoke(false, handler);
-        if let Err(error) = self.consumer().assign(&TopicPartitionList::new()) {
-            self.note_error(&describe(&error));
-        }
-        self.resolve(partitions, handler);
-    }
-
-    fn revoke(&mut self, lost: bool, handler: &mut dyn SourceHandler) {
-        self.generation += 1;
-        self.lookup.supersede(self.generation);
-        self.resolving.clear();
-        self.status.assigned = false;
-        let partitions: Vec<_> = self.partitions.iter().map(|(at, _)| at).collect();
-        self.partitions.clear();
-        if !partitions.is_empty() {
-            tracing::info!(partitions = partitions.len(), lost, "kafka took partitions away");
-            handler.event(SourceEvent::Revoked { partitions: &partitions, lost });
-        }
-    }
-
     fn take_answers(&mut self, handler: &mut dyn SourceHandler) {
         while let Some(answer) = self.lookup.next_answer() {
             match answer {
@@ -297,48 +232,6 @@ impl KafkaSource {
         }
     }
 
-    fn assign(&mut self, resolved: &[Resolved], handler: &mut dyn SourceHandler) {
-        let mut list = TopicPartitionList::new();
-        let mut offsets = Vec::with_capacity(resolved.len());
-        for one in resolved {
-            let mut offset = one.offset;
-            if let Some(lost) = one.out_of_range {
-                let resume = handler.out_of_range(lost);
-                offset = if resume == Resume::LogEnd { lost.log_end } else { lost.log_start };
-                let OutOfRange { at, wanted, log_start, log_end } = lost;
-                let (topic, partition) = (&self.topics[at.topic], at.partition);
-                tracing::error!(
-                    topic,
-                    partition,
-                    wanted,
-                    log_start,
-                    log_end,
-                    resumed_at = offset,
-                    "records are gone from the log: the offset to continue from is not in it"
-                );
-            }
-            let topic = &self.topics[one.at.topic];
-            let added = list.add_partition_offset(topic, one.at.partition, Offset::Offset(offset));
-            added.expect("a resolved offset is not negative");
-            offsets.push((one.at, offset));
-        }
-        self.resolving.clear();
-        if let Err(error) = self.consumer().assign(&list) {
-            // librdkafka refuses only when it is closing or has failed for good.
-            let message = describe(&error);
-            handler.event(SourceEvent::Fatal { message });
-            return;
-        }
-        self.partitions.clear();
-        for (one, &(at, offset)) in resolved.iter().zip(&offsets) {
-            self.partitions.insert(at, Partition::new(offset, one.log_end));
-        }
-        self.status.assigned = true;
-        self.log_ends_due = clock::monotonic();
-        tracing::info!(partitions = offsets.len(), "reading partitions");
-        handler.event(SourceEvent::Assigned(&offsets));
-    }
-
     fn take_log_ends(
         &mut self,
         asked_at: Timestamp,
@@ -372,45 +265,6 @@ impl KafkaSource {
             self.stalled_after = (self.stalled_after * 2).min(STALLED_AFTER_MAX);
             self.recreate(handler);
         }
-    }
-
-    fn take_counts(&mut self, counts: Vec<Option<i32>>, handler: &mut dyn SourceHandler) {
-        let missing: Vec<usize> =
-            (0..counts.len()).filter(|&topic| counts[topic].is_none()).collect();
-        if missing != self.status.missing {
-            for &topic in &missing {
-                let topic = &self.topics[topic];
-                tracing::warn!(topic, "the topic does not exist (yet), or we may not read it");
-            }
-            for &topic in self.status.missing.iter().filter(|topic| !missing.contains(topic)) {
-                tracing::info!(topic = self.topics[topic], "the topic is there now");
-            }
-        }
-        let pause = if missing.is_empty() { COUNTS_EVERY } else { COUNTS_EVERY_MISSING };
-        self.counts_due = clock::monotonic() + pause;
-        let appeared = self.status.missing.iter().any(|topic| !missing.contains(topic));
-        let grown = missing.is_empty() && counts != self.status.partition_counts;
-        self.status.missing = missing;
-        self.status.partition_counts = counts;
-        if grown && self.options.membership == Membership::All {
-            self.start_over(self.all_partitions(), handler);
-        }
-        if appeared && self.options.membership == Membership::Group {
-            // librdkafka would notice at its next refresh of all metadata.
-            let names: Vec<&str> = self.topics.iter().map(String::as_str).collect();
-            if let Err(error) = self.consumer().subscribe(&names) {
-                self.note_error(&describe(&error));
-            }
-        }
-    }
-
-    fn all_partitions(&self) -> Vec<TopicPartition> {
-        let counts = self.status.partition_counts.iter().enumerate();
-        counts
-            .flat_map(|(topic, count)| {
-                (0..count.unwrap_or(0)).map(move |partition| TopicPartition { topic, partition })
-            })
-            .collect()
     }
 
     fn ask_what_is_due(&mut self) {
@@ -463,7 +317,7 @@ impl KafkaSource {
         }
     }
 
-    fn note_error(&mut self, error: &str) {
+    pub(super) fn note_error(&mut self, error: &str) {
         if self.status.last_error.as_deref() != Some(error) {
             tracing::warn!(error, "kafka reports an error, retrying");
             self.status.last_error = Some(error.to_owned());
@@ -521,31 +375,6 @@ impl KafkaSource {
         self.counts_due = clock::monotonic();
     }
 
-    /// Gives up the consumer and starts another one, from where the handler is.
-    pub fn recreate(&mut self, handler: &mut dyn SourceHandler) {
-        self.revoke(false, handler);
-        let started = start_consumer(&self.settings, &self.topics, self.options.membership);
-        match started {
-            Ok((consumer, lookup)) => {
-                let old = self.consumer.replace(consumer).expect("it is not closed");
-                let old_lookup = std::mem::replace(&mut self.lookup, lookup);
-                self.lookup.supersede(self.generation);
-                let (done, _) = channel();
-                old.context().close();
-                old_lookup.ask(Job::Close { consumer: old, done });
-            }
-            Err(error) => {
-                handler.event(SourceEvent::Fatal { message: error.to_string() });
-                return;
-            }
-        }
-        self.status.recreated += 1;
-        self.log_ends_asked = false;
-        self.counts_asked = false;
-        self.counts_due = clock::monotonic();
-        self.status.partition_counts.fill(None);
-    }
-
     /// Stops as a stall would look like: for tests of the watchdog.
     #[doc(hidden)]
     pub fn stall(&self) {
@@ -575,23 +404,6 @@ impl Drop for KafkaSource {
     fn drop(&mut self) {
         self.shut(CLOSE_WITHIN);
     }
-}
-
-fn start_consumer(
-    settings: &KafkaSettings,
-    topics: &[String],
-    membership: Membership,
-) -> Result<(Arc<Client>, Lookup), SourceError> {
-    let context = Context::new(settings.secrets());
-    let consumer = Client::from_config_and_context(&settings.consumer(), context)
-        .map_err(|error| SourceError::Client(describe(&error)))?;
-    let consumer = Arc::new(consumer);
-    if membership == Membership::Group {
-        let names: Vec<&str> = topics.iter().map(String::as_str).collect();
-        consumer.subscribe(&names).map_err(|error| SourceError::Client(describe(&error)))?;
-    }
-    let lookup = Lookup::start(Arc::clone(&consumer), topics.to_vec())?;
-    Ok((consumer, lookup))
 }
 
 /// How many partitions each topic has; `None`: there is no such topic. Waits for the brokers.

@@ -3,6 +3,7 @@
 mod checkpoint_format;
 mod checkpoint_lineage;
 mod checkpoint_restore;
+mod kafka_assignment;
 mod kafka_context;
 mod kafka_lookup;
 mod kafka_message;
@@ -14,6 +15,7 @@ mod telemetry_refresh;
 mod telemetry_snapshot;
 pub mod checkpoint;
 pub mod clock;
+pub mod dead_letter;
 pub mod http;
 pub mod kafka;
 pub mod telemetry;

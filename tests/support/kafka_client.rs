@@ -80,7 +80,10 @@ pub fn unique(stem: &str) -> String {
 
 /// Where the delivery reports of [`KafkaBroker::produce`] end up, by the record's position.
 #[derive(Default)]
-struct Delivered(Mutex<BTreeMap<usize, Result<(i32, i64), String>>>);
+struct Delivered(Mutex<BTreeMap<usize, Report>>);
+
+/// Partition and offset, or what went wrong.
+type Report = Result<(i32, i64), String>;
 
 impl ClientContext for Delivered {}
 
