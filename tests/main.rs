@@ -1,1 +1,2 @@
-
+mod drift;
+mod profile;

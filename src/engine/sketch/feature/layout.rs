@@ -29,6 +29,8 @@ pub(crate) struct NumericLayout {
     pub reference: Vec<u64>,
     /// All reference rows of the bin have its lower edge as their value.
     pub at_lower_edge: Vec<bool>,
+    /// The reference's values repeat, so live ones are taken to be the same ones: at the lower edges.
+    pub discrete: bool,
     /// First fine bin of each coarse bin, then the number of fine bins.
     pub coarse: Vec<usize>,
     /// The reference's standard deviation.
@@ -66,12 +68,17 @@ impl FeatureLayout {
         let grid = Grid::new(&edges, &reference.counts);
         let mut coarse: Vec<usize> = reference.coarse.iter().map(|&bin| bin.into()).collect();
         coarse.push(reference.counts.len());
+        let counts = &reference.counts;
+        let at_lower_edge: Vec<bool> =
+            (0..counts.len()).map(|i| at_lower_edge(reference, i)).collect();
+        let at_edge = counts.iter().zip(&at_lower_edge).filter(|(count, at)| **count > 0 && **at);
+        let (values, rows) =
+            at_edge.fold((0, 0u64), |(values, rows), (count, _)| (values + 1, rows + count));
         let bins = LayoutBins::Numeric(NumericLayout {
-            at_lower_edge: (0..reference.counts.len())
-                .map(|i| at_lower_edge(reference, i))
-                .collect(),
+            at_lower_edge,
+            discrete: rows / 2 >= values,
             edges,
-            reference: reference.counts.clone(),
+            reference: counts.clone(),
             coarse,
             std: reference.std,
             unit: power_of_two_near(reference.std),
