@@ -263,12 +263,13 @@ struct Binned {
     expected: BTreeMap<String, f64>,
 }
 
-/// A reference with the given bins, coarse ones equal to the fine ones.
+/// A reference with the given bins, coarse ones equal to the fine ones, values in their middles.
 fn numeric_reference(edges: &[f64], counts: &[u64]) -> NumericReference {
+    let middle = |(&n, edge): (&u64, &[f64])| n as f64 * (edge[0] + edge[1]) / 2.0;
     NumericReference {
         edges: edges.to_vec(),
         counts: counts.to_vec(),
-        sums: counts.iter().zip(edges).map(|(&n, edge)| n as f64 * (edge + 1e-3)).collect(),
+        sums: counts.iter().zip(edges.windows(2)).map(middle).collect(),
         coarse: (0..counts.len() as u16).collect(),
         mean: edges[0],
         std: 1.0,

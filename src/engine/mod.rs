@@ -3,8 +3,10 @@
 pub mod drift;
 pub mod estimate;
 pub mod event;
+pub mod fixed;
 pub mod metric;
 pub mod reference;
+pub mod score;
 pub mod sketch;
 pub mod spec;
 pub mod time;

@@ -29,8 +29,10 @@ pub(crate) struct NumericLayout {
     pub reference: Vec<u64>,
     /// All reference rows of the bin have its lower edge as their value.
     pub at_lower_edge: Vec<bool>,
-    /// The reference's values repeat, so live ones are taken to be the same ones: at the lower edges.
+    /// The reference's values repeat, so live ones are expected to be the same ones.
     pub discrete: bool,
+    /// Where in its bin the mean of the reference's rows lies: 0 lower edge, 1 upper. None: no rows.
+    pub mean_within: Vec<Option<f64>>,
     /// First fine bin of each coarse bin, then the number of fine bins.
     pub coarse: Vec<usize>,
     /// The reference's standard deviation.
@@ -76,6 +78,7 @@ impl FeatureLayout {
             at_edge.fold((0, 0u64), |(values, rows), (count, _)| (values + 1, rows + count));
         let bins = LayoutBins::Numeric(NumericLayout {
             at_lower_edge,
+            mean_within: (0..counts.len()).map(|i| mean_within(reference, i)).collect(),
             discrete: rows / 2 >= values,
             edges,
             reference: counts.clone(),
@@ -126,6 +129,16 @@ fn at_lower_edge(reference: &NumericReference, bin: usize) -> bool {
     let edge = reference.edges[bin];
     reference.edges[bin + 1] == edge.next_up()
         || reference.sums[bin] == edge * reference.counts[bin] as f64
+}
+
+fn mean_within(reference: &NumericReference, bin: usize) -> Option<f64> {
+    let (lower, upper) = (reference.edges[bin], reference.edges[bin + 1]);
+    if reference.counts[bin] > 0 && at_lower_edge(reference, bin) {
+        return Some(0.0);
+    }
+    let mean = reference.sums[bin] / reference.counts[bin] as f64;
+    let within = (mean - lower) / (upper - lower);
+    within.is_finite().then(|| within.clamp(0.0, 1.0))
 }
 
 /// 1 where there is no spread.

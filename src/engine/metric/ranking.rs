@@ -1,0 +1,195 @@
+//! How well the score orders positives before negatives, from score bins.
+//!
+//! Within a bin the order is not known: the value takes it as random, and `error_max` is how far
+//! the exact value can be, whatever the order is, ties included.
+
+use super::interval::Z;
+use crate::engine::estimate::{Estimate, Interval};
+use crate::engine::sketch::{BinaryCells, Mass};
+use statrs::function::gamma::digamma;
+
+/// Positives and negatives of one score bin.
+#[derive(Clone, Copy)]
+struct Bin {
+    positives: Mass,
+    negatives: Mass,
+}
+
+/// The bins by ascending score, and all positives and negatives.
+fn bins(cells: &BinaryCells) -> (Vec<Bin>, Mass, Mass) {
+    let bins: Vec<Bin> = cells
+        .bins()
+        .iter()
+        .map(|bin| Bin { positives: bin.label(true), negatives: bin.label(false) })
+        .collect();
+    let positives = bins.iter().map(|bin| bin.positives).sum();
+    let negatives = bins.iter().map(|bin| bin.negatives).sum();
+    (bins, positives, negatives)
+}
+
+/// Rows of each class (effective ones, with weights) below which there is no interval.
+const CLASS_ROWS_MIN: f64 = 20.0;
+/// Below this product of 1 - AUC and the smaller class's rows there is none either. Simulated (normal
+/// scores, AUC .6 to .999, 20 + 20 to 1,000 + 1,000 rows, 2,000 trials each): with this rule an
+/// interval was given and missed in at most 6.7% of the trials; without it in up to 21%.
+const MISORDERED_MIN: f64 = 1.0;
+
+/// The chance that a positive scores above a negative, equal scores counting half. `None` without
+/// positives or without negatives.
+///
+/// `error_max` is half the sum over bins of p n / (P N): the share of pairs in one bin, which count
+/// half each. The interval is DeLong's (1988) on the logit scale; there is none with fewer than 20
+/// rows of a class, or so near 1 that it would not be honest.
+pub(super) fn roc_auc(cells: &BinaryCells) -> Option<Estimate> {
+    let (bins, positives, negatives) = bins(cells);
+    if !(positives.is_some() && negatives.is_some()) {
+        return None;
+    }
+    let (mut below, mut ordered, mut shared) = (0.0, 0.0, 0.0);
+    for bin in &bins {
+        ordered += bin.positives.w * (below + bin.negatives.w / 2.0);
+        shared += bin.positives.w * bin.negatives.w;
+        below += bin.negatives.w;
+    }
+    let pairs = positives.w * negatives.w;
+    let value = (ordered / pairs).clamp(0.0, 1.0);
+    Some(Estimate {
+        value,
+        interval: delong(&bins, positives, negatives, value),
+        support: (positives + negatives).support(),
+        error_max: shared / pairs / 2.0,
+    })
+}
+
+/// DeLong's interval: the variance of the mean over positives of the share of negatives below, and
+/// over negatives of the share of positives above.
+fn delong(bins: &[Bin], positives: Mass, negatives: Mass, auc: f64) -> Option<Interval> {
+    let (p, n) = (positives.effective(), negatives.effective());
+    let smaller = p.min(n);
+    let near_an_end = auc.min(1.0 - auc) * smaller < MISORDERED_MIN;
+    if smaller < CLASS_ROWS_MIN || near_an_end {
+        return None;
+    }
+    let (mut below, mut above) = (0.0, positives.w);
+    let (mut of_positives, mut of_negatives) = (0.0, 0.0);
+    for bin in bins {
+        above -= bin.positives.w;
+        let share_below = (below + bin.negatives.w / 2.0) / negatives.w - auc;
+        let share_above = (above + bin.positives.w / 2.0) / positives.w - auc;
+        of_positives += bin.positives.w2 * share_below * share_below;
+        of_negatives += bin.negatives.w2 * share_above * share_above;
+        below += bin.negatives.w;
+    }
+    let variance = of_positives / (positives.w * positives.w) * p / (p - 1.0)
+        + of_negatives / (negatives.w * negatives.w) * n / (n - 1.0);
+    if !(variance > 0.0) {
+        return None;
+    }
+    let logit = (auc / (1.0 - auc)).ln();
+    let half = Z * variance.sqrt() / (auc * (1.0 - auc));
+    let expit = |x: f64| 1.0 / (1.0 + (-x).exp());
+    Some(Interval { lower: expit(logit - half), upper: expit(logit + half) })
+}
+
+/// Precision at each positive's score, averaged over the positives (scikit-learn's definition: the
+/// step rule, without interpolation). `None` without positives.
+///
+/// Within a bin positives and negatives are taken as shuffled. `error_max` is the distance to the
+/// farther of two extremes: all negatives first and the positives one by one; all positives first
+/// and with the same score. No interval.
+pub(super) fn average_precision(cells: &BinaryCells) -> Option<Estimate> {
+    let (bins, positives, negatives) = bins(cells);
+    if !positives.is_some() {
+        return None;
+    }
+    let mut ahead = Ahead { positives: 0.0, negatives: 0.0 };
+    let (mut value, mut worst, mut best) = (0.0, 0.0, 0.0);
+    for bin in bins.iter().rev() {
+        if bin.positives.is_some() {
+            let p = bin.positives.w;
+            value += ahead.shuffled(bin);
+            worst += ahead.negatives_first(bin);
+            best += p * (ahead.positives + p) / (ahead.positives + ahead.negatives + p);
+        }
+        ahead.positives += bin.positives.w;
+        ahead.negatives += bin.negatives.w;
+    }
+    let (value, worst, best) = (value / positives.w, worst / positives.w, best / positives.w);
+    Some(Estimate {
+        value: value.clamp(0.0, 1.0),
+        interval: None,
+        support: (positives + negatives).support(),
+        error_max: (best - value).max(value - worst).max(0.0),
+    })
+}
+
+/// Up to this many positives of a bin are summed one by one, which is also the most accurate.
+const DIRECT_MAX: i64 = 64;
+
+/// The rows that score above a bin, by weight.
+#[derive(Clone, Copy)]
+struct Ahead {
+    positives: f64,
+    negatives: f64,
+}
+
+impl Ahead {
+    /// Sum of the precisions at the bin's positives if they are shuffled with its negatives: before
+    /// the i-th of k positives stand on average i / (k + 1) of the negatives. Weights are taken as
+    /// alike within the bin.
+    fn shuffled(self, bin: &Bin) -> f64 {
+        let rows = bin.positives.n;
+        let weight = bin.positives.w / rows as f64;
+        let step = 1.0 + bin.negatives.w / weight / (rows as f64 + 1.0);
+        let before = (self.positives + self.negatives) / weight;
+        weight * ratios(self.positives / weight, before, step, rows)
+    }
+
+    /// The least possible sum: all of the bin's negatives first, then its positives one by one.
+    fn negatives_first(self, bin: &Bin) -> f64 {
+        let Mass { n: rows, w, w2 } = bin.positives;
+        let before = self.positives + self.negatives + bin.negatives.w;
+        if rows == 1 || (w == rows as f64 && w2 == rows as f64) {
+            let weight = w / rows as f64;
+            weight * ratios(self.positives / weight, before / weight, 1.0, rows)
+        } else if before > 0.0 {
+            // Unequal weights: less than any order gives, the limit of ever smaller steps.
+            let misses = before - self.positives;
+            (w - misses * (w / before).ln_1p()).max(0.0)
+        } else {
+            w
+        }
+    }
+}
+
+/// Sum over i = 1 ..= `rows` of (hits + i) / (before + step * i).
+fn ratios(hits: f64, before: f64, step: f64, rows: i64) -> f64 {
+    if rows <= DIRECT_MAX {
+        let ratio = |i: i64| (hits + i as f64) / (before + step * i as f64);
+        (1..=rows).map(ratio).sum()
+    } else {
+        // Sum of 1 / (a + i) = digamma(a + rows + 1) - digamma(a + 1).
+        let (rows, a) = (rows as f64, before / step);
+        rows / step + (hits - a) / step * (digamma(a + rows + 1.0) - digamma(a + 1.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_closed_form_of_the_sum_equals_the_sum() {
+        for (hits, before, step, rows) in [
+            (0.0, 0.0, 1.0, 65),
+            (3.0, 70.5, 1.7, 1_000),
+            (1e4, 1e6, 3.0, 400),
+            (0.0, 1e5, 1.0, 90),
+        ] {
+            let ratio = |i: i64| (hits + i as f64) / (before + step * i as f64);
+            let sum: f64 = (1..=rows).map(ratio).sum();
+            let closed = ratios(hits, before, step, rows);
+            assert!((closed - sum).abs() < 1e-9 * sum, "{closed} {sum}");
+        }
+    }
+}
