@@ -1,2 +1,4 @@
 mod drift;
+mod laws;
+mod performance;
 mod profile;

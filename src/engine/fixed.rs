@@ -67,7 +67,7 @@ impl Sum {
         if value.abs() < Self::COARSE_FROM {
             (Self { fine: Fixed::of(value), coarse: Fixed::ZERO }, false)
         } else {
-            let clipped = !(value.abs() <= Self::LIMIT);
+            let clipped = value.is_nan() || value.abs() > Self::LIMIT;
             let value = value.clamp(-Self::LIMIT, Self::LIMIT);
             (Self { fine: Fixed::ZERO, coarse: Fixed::of(value) }, clipped)
         }

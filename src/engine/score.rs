@@ -96,7 +96,7 @@ pub fn fine_bin(p: f64) -> u16 {
         lower_bin(p)
     } else {
         // Exact from 1/2 up, so equal scores share a bin and order is kept. NaN comes here.
-        FINE_BINS as u16 - 1 - lower_bin(1.0 - p.min(1.0).max(0.5))
+        FINE_BINS as u16 - 1 - lower_bin(1.0 - p.clamp(0.5, 1.0))
     }
 }
 

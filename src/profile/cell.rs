@@ -33,7 +33,7 @@ impl Cell<'_> {
             Cell::Raw(text) if numbers => {
                 Some(raw_number(text).map_or_else(|| text.to_owned(), canonical_number))
             }
-            Cell::Raw(text) => Some(text.to_owned()),
+            Cell::Raw(text) => Some(raw_bool(text).unwrap_or(text).to_owned()),
             Cell::Bool(value) => Some(value.to_string()),
             Cell::Number(number) if number.is_finite() => Some(canonical_number(number)),
             Cell::Number(_) | Cell::Missing | Cell::Null | Cell::Unsupported => None,
@@ -49,6 +49,15 @@ fn raw_number(text: &str) -> Option<f64> {
         return None;
     }
     text.parse().ok()
+}
+
+/// Python writes True where a live record has true.
+fn raw_bool(text: &str) -> Option<&'static str> {
+    match text {
+        "True" | "TRUE" => Some("true"),
+        "False" | "FALSE" => Some("false"),
+        _ => None,
+    }
 }
 
 /// Integral numbers as decimal, so that 1, 1.0 and 1e0 meet; others in the shortest form that reads back.
@@ -87,6 +96,7 @@ mod tests {
         assert_eq!(Cell::Raw("1.0").category(false).unwrap(), "1.0");
         assert_eq!(Cell::Number(-0.0).category(true).unwrap(), "0");
         assert_eq!(Cell::Number(0.1).category(true).unwrap(), "0.1");
+        assert_eq!(Cell::Raw("True").category(false), Cell::Bool(true).category(false));
         assert_eq!(Cell::Raw("007").number(), None);
         assert_eq!(Cell::Raw("0.5").number(), Some(0.5));
         assert_eq!(Cell::Raw("-0").number(), Some(0.0));

@@ -65,11 +65,9 @@ pub(super) fn r2(cells: &RegressionCells) -> Option<Estimate> {
         return None;
     }
     let variation = labels.squares - labels.total * labels.total / rows.w;
-    if !(variation > RESOLVED_MIN * labels.squares) {
-        return None;
-    }
     let value = 1.0 - cells.squared().total / variation;
-    value.is_finite().then(|| Estimate::exact(value, None, rows.support()))
+    let resolved = variation > RESOLVED_MIN * labels.squares && value.is_finite();
+    resolved.then(|| Estimate::exact(value, None, rows.support()))
 }
 
 /// The mean of |error| / max(|label|, 2^-52), as in scikit-learn: labels of 0 make it huge. No

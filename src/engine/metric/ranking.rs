@@ -82,13 +82,10 @@ fn delong(bins: &[Bin], positives: Mass, negatives: Mass, auc: f64) -> Option<In
     }
     let variance = of_positives / (positives.w * positives.w) * p / (p - 1.0)
         + of_negatives / (negatives.w * negatives.w) * n / (n - 1.0);
-    if !(variance > 0.0) {
-        return None;
-    }
     let logit = (auc / (1.0 - auc)).ln();
     let half = Z * variance.sqrt() / (auc * (1.0 - auc));
     let expit = |x: f64| 1.0 / (1.0 + (-x).exp());
-    Some(Interval { lower: expit(logit - half), upper: expit(logit + half) })
+    (variance > 0.0).then(|| Interval { lower: expit(logit - half), upper: expit(logit + half) })
 }
 
 /// Precision at each positive's score, averaged over the positives (scikit-learn's definition: the

@@ -74,6 +74,7 @@ pub fn probability_terms(row: &[f64], label: ClassCode) -> ProbabilityTerms {
 pub struct MulticlassTerms(AnyTerms);
 
 #[derive(Clone, Copy, Debug)]
+#[allow(clippy::large_enum_variant, reason = "made once a row, on the stack, and not kept")]
 enum AnyTerms {
     Plain(RowTerms<Plain>),
     Weighted(RowTerms<Weighted>),

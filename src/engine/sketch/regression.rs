@@ -24,6 +24,7 @@ pub struct RegressionOutcome {
 pub struct RegressionTerms(AnyTerms);
 
 #[derive(Clone, Copy, Debug)]
+#[allow(clippy::large_enum_variant, reason = "made once a row, on the stack, and not kept")]
 enum AnyTerms {
     Plain(RowTerms<Plain>),
     Weighted(RowTerms<Weighted>),
