@@ -399,6 +399,17 @@ proptest! {
 }
 
 #[test]
+fn both_zeros_are_the_same_value() {
+    for zero in [0.0, -0.0] {
+        let edges = [-1.0, zero, 0.0f64.next_up(), 1.0];
+        let layout = FeatureLayout::numeric(&numeric_reference(&edges, &[1, 5, 1])).unwrap();
+        let mut sketch = FeatureSketch::default();
+        sketch.fold_numbers(&layout, &[0.0, -0.0], &[0, 1]);
+        assert_eq!(sketch.counts.as_slice(), [0, 2, 0]);
+    }
+}
+
+#[test]
 fn every_row_is_counted_in_exactly_one_place() {
     let layout = small_numeric_layout();
     let states = [
@@ -501,7 +512,7 @@ fn numbers_beyond_the_range_enter_as_bins_of_their_own_with_their_distance() {
     assert!(close(found(Statistic::Ks).value, 0.25));
     // Tails (1 + 2) / 4; within, two triangles of each .25 * 1 / 2: (0.75 + 0.25) / 0.5.
     assert!(close(found(Statistic::Wasserstein).value, 2.0), "{:?}", found(Statistic::Wasserstein));
-    // 100 reference and 4 current rows: expected 100/104 and 4/104 of each column.
+    // Too far to be summed: counted, cut and still a number.
     let far = [f64::MAX, -f64::MAX];
     sketch.fold_numbers(&layout, &far, &[0, 1]);
     assert_eq!(sketch.clipped, 2);
