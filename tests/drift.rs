@@ -524,6 +524,21 @@ fn found_is_finite(estimate: &Option<Estimate>) -> bool {
 }
 
 #[test]
+fn values_that_move_within_the_wide_outer_bins_are_seen() {
+    let edges = [-100.0, -1.0, 0.0, 0.0f64.next_up(), 1.0, 100.0];
+    let mut reference = numeric_reference(&edges, &[10, 0, 80, 0, 10]);
+    // Ten rows of -100, eighty of 0 and ten of 1.
+    (reference.sums, reference.std) = (vec![-1000.0, 0.0, 0.0, 0.0, 10.0], 2.0);
+    let layout = FeatureLayout::numeric(&reference).unwrap();
+    let mut sketch = FeatureSketch::default();
+    let values: Vec<f64> = [vec![-60.0; 10], vec![0.0; 80], vec![81.0; 10]].concat();
+    sketch.fold_numbers(&layout, &values, &(0..100).collect::<Vec<u32>>());
+    // A tenth moved by 40, a tenth by 80.
+    let found = statistic(Statistic::Wasserstein, &layout, &sketch).unwrap();
+    assert!(close(found.value, (4.0 + 8.0) / 2.0), "{found:?}");
+}
+
+#[test]
 fn predicted_classes_are_counted_by_code_with_none_and_other_apart() {
     let reference =
         CategoricalReference { categories: vec![category("1", 30), category("0", 10)], other: 0 };
