@@ -387,7 +387,9 @@ proptest! {
     }
 
     #[test]
-    fn a_number_falls_into_the_bin_whose_edges_hold_it(x in -2.0..=3.5f64) {
+    fn a_number_falls_into_the_bin_whose_edges_hold_it(
+        x in prop_oneof![-2.0..=3.5f64, Just(-2.0), Just(-1.0), Just(0.0), Just(3.5)],
+    ) {
         let layout = small_numeric_layout();
         let edges = [-2.0, -1.0, 0.0, 0.0f64.next_up(), 3.5];
         let mut sketch = FeatureSketch::default();

@@ -338,11 +338,14 @@ fn one_row_is_enough_for_a_profile_with_a_warning() {
 #[test]
 fn a_column_that_is_always_missing_is_kept_without_categories_and_warned_of() {
     let bench = Bench::new();
-    let report = bench.of_csv("x,empty\n1,\n2,\n", &["--numeric", "empty"]).unwrap();
-    let empty = feature(&report.profile, "empty");
-    assert_eq!((empty.missing, empty.rows()), (2, 2));
-    assert_eq!(categories(&empty.distribution).categories, []);
-    assert!(report.warnings.iter().any(|w| w.contains("no value at all: `empty`")));
+    let report = bench.of_csv("x,empty,void\n1,,\n2,,\n", &["--numeric", "empty"]).unwrap();
+    for name in ["empty", "void"] {
+        let empty = feature(&report.profile, name);
+        assert_eq!((empty.missing, empty.rows()), (2, 2));
+        assert_eq!(categories(&empty.distribution).categories, []);
+    }
+    let warned = |text: &str| report.warnings.iter().any(|warning| warning.contains(text));
+    assert!(warned("no value at all: `empty`, `void`"), "{:?}", report.warnings);
 }
 
 #[test]
