@@ -1,4 +1,5 @@
 //! tidemark tells a team, while it happens, whether a deployed model is still right.
 
+pub mod decode;
 pub mod engine;
 pub mod profile;

@@ -18,7 +18,7 @@ use tidemark::engine::reference::{
     CategoricalReference, Category, Distribution, FeatureReference, NumericReference,
 };
 use tidemark::engine::sketch::feature::{FeatureLayout, FeatureSketch};
-use tidemark::engine::spec::FeatureKind;
+use tidemark::engine::spec::{FeatureKind, Task};
 
 #[derive(Deserialize)]
 struct Case {
@@ -542,15 +542,33 @@ fn values_that_move_within_the_wide_outer_bins_are_seen() {
 
 #[test]
 fn predicted_classes_are_counted_by_code_with_none_and_other_apart() {
-    let reference =
-        CategoricalReference { categories: vec![category("1", 30), category("0", 10)], other: 0 };
-    let layout = FeatureLayout::categorical(&reference, &["0".into(), "1".into()]).unwrap();
+    let categories = vec![category("1", 30), category("0", 6), category("-1", 4)];
+    let reference = CategoricalReference { categories, other: 0 };
+    // The task need not name the negative class: all that is not positive is.
+    for negative_class in [None, Some("0".to_owned())] {
+        let task = Task::Binary { positive_class: "1".into(), negative_class, threshold: 0.5 };
+        let layout = FeatureLayout::classes(&reference, &task).unwrap();
+        let mut sketch = FeatureSketch::default();
+        sketch.fold_classes(&layout, &[1, 0, 1, CLASS_NONE, CLASS_OTHER], &[0, 1, 2, 3, 4]);
+        assert_eq!(sketch.counts.as_slice(), [1, 2]);
+        assert_eq!((sketch.missing, sketch.new), (1, 1));
+        // Shares of "not 1", "1" and new: 1/4, 1/2 and 1/4, in the reference 1/4, 3/4 and 0.
+        let found = statistic(Statistic::LInfinity, &layout, &sketch).unwrap();
+        assert!(close(found.value, 0.25), "{found:?}");
+        let same: Vec<u16> = [vec![1; 3], vec![0]].concat();
+        let mut sketch = FeatureSketch::default();
+        sketch.fold_classes(&layout, &same, &[0, 1, 2, 3]);
+        assert_eq!(statistic(Statistic::Js, &layout, &sketch).unwrap().value, 0.0);
+    }
+    let classes = ["-1", "0", "1"].map(String::from).to_vec();
+    let task = Task::Multiclass { classes, top_k: vec![] };
+    let layout = FeatureLayout::classes(&reference, &task).unwrap();
     let mut sketch = FeatureSketch::default();
-    sketch.fold_classes(&layout, &[1, 0, 1, CLASS_NONE, CLASS_OTHER], &[0, 1, 2, 3, 4]);
-    assert_eq!(sketch.counts.as_slice(), [1, 2]);
-    assert_eq!((sketch.missing, sketch.new), (1, 1));
+    sketch.fold_classes(&layout, &[0, 1, 2, 2], &[0, 1, 2, 3]);
     let found = statistic(Statistic::LInfinity, &layout, &sketch).unwrap();
     assert!(close(found.value, 0.25), "{found:?}");
+    let task = Task::Regression { center: 0.0, scale: 1.0 };
+    assert!(FeatureLayout::classes(&reference, &task).is_none());
 }
 
 #[test]

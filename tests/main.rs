@@ -1,3 +1,4 @@
+mod decode;
 mod drift;
 mod laws;
 mod performance;

@@ -1,5 +1,7 @@
 //! One value of a data file, and the text by which it is known as a category.
 
+use crate::decode::canonical::push_f64;
+
 /// A value as its file gives it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Cell<'a> {
@@ -60,12 +62,11 @@ fn raw_bool(text: &str) -> Option<&'static str> {
     }
 }
 
-/// Integral numbers as decimal, so that 1, 1.0 and 1e0 meet; others in the shortest form that reads back.
-pub fn canonical_number(number: f64) -> String {
-    if number == number.trunc() && number.abs() < 1e18 {
-        return (number as i64).to_string();
-    }
-    number.to_string()
+/// The text by which the decoder of live records knows a finite number as a category.
+fn canonical_number(number: f64) -> String {
+    let mut text = String::new();
+    push_f64(number, &mut text);
+    text
 }
 
 /// At most `chars_max` characters of untrusted text that a terminal shows and does not obey.

@@ -2,9 +2,9 @@
 
 use super::grid::Grid;
 use crate::engine::reference::{
-    CategoricalReference, Distribution, FeatureReference, NumericReference,
+    CategoricalReference, Category, Distribution, FeatureReference, NumericReference,
 };
-use crate::engine::spec::FeatureKind;
+use crate::engine::spec::{FeatureKind, Task};
 use std::collections::HashMap;
 
 /// The bins of one feature and the reference's counts in them.
@@ -104,6 +104,28 @@ impl FeatureLayout {
             reference: counts,
         });
         Some(Self { bins })
+    }
+
+    /// For predicted classes (or true ones), by their codes in `task`.
+    ///
+    /// Binary: whatever is not positive is one class, as it is live, also where the task does not name
+    /// the negative class. `None` for regression.
+    pub fn classes(reference: &CategoricalReference, task: &Task) -> Option<Self> {
+        let dictionary: Vec<String> = match task {
+            Task::Regression { .. } => return None,
+            Task::Multiclass { classes, .. } => classes.clone(),
+            Task::Binary { positive_class, .. } => {
+                let positive = |category: &&Category| category.value == *positive_class;
+                let count = reference.categories.iter().find(positive).map_or(0, |c| c.count);
+                let negative = reference.rows() - count;
+                let bins = CategoricalLayout {
+                    bin_of_code: vec![0, 1],
+                    reference: vec![negative, count, 0],
+                };
+                return Some(Self { bins: LayoutBins::Categorical(bins) });
+            }
+        };
+        Self::categorical(reference, &dictionary)
     }
 
     /// How many counts a sketch of this layout has.
