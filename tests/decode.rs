@@ -3,6 +3,7 @@
 mod differential;
 mod fields;
 mod generate;
+mod inspected;
 mod judge;
 mod labels;
 mod selectors;

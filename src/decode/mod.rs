@@ -11,6 +11,7 @@ pub mod canonical;
 mod class;
 mod feature;
 mod field;
+pub mod inspect;
 pub mod label;
 mod number;
 pub mod prediction;
@@ -21,6 +22,7 @@ mod scan;
 pub mod selector;
 mod shape;
 pub mod spec;
+mod survey;
 mod time;
 
 pub use field::{ID_BYTES_MAX, VERSION_BYTES_MAX};

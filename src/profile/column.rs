@@ -112,9 +112,12 @@ impl ColumnScan {
         }
     }
 
-    /// Standard deviation, about; not finite for numbers near the end of what a double holds.
-    pub(super) fn std(&self) -> f64 {
-        (self.squares / self.numbers as f64).sqrt()
+    /// The mean, and a power of two near the standard deviation, about. 0 and 1 without numbers.
+    pub(super) fn center_and_scale(&self) -> (f64, f64) {
+        let std = (self.squares / self.numbers as f64).sqrt();
+        let scale = if std.is_normal() { std.log2().round().exp2() } else { 1.0 };
+        let center = if self.mean.is_finite() { self.mean } else { 0.0 };
+        (center, scale)
     }
 
     /// Rows with a value that a profile can describe.

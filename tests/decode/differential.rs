@@ -370,6 +370,22 @@ fn every_byte_in_every_place_agrees_with_serde_json() {
 }
 
 #[test]
+fn every_escaped_unit_alone_and_in_pairs_agrees_with_serde_json() {
+    let mut tested = Tested::new(bare());
+    for unit in 0..=0xFFFFu32 {
+        tested.check(&record(format!(r#"[["\u{unit:04x}",1,1]]"#).as_bytes()));
+        // Skipped, not read; and followed by another one.
+        tested.check(&record(format!(r#"[["a",1,1,0,"\u{unit:04X}"]]"#).as_bytes()));
+        for second in ["\\ud800", "\\uDBFF", "\\udc00", "\\uDFFF", "\\u0041", "\\n", "x"] {
+            if unit % 17 == 0 || unit >> 10 == 0x36 || unit >> 10 == 0x37 {
+                tested.check(&record(format!(r#"[["\u{unit:04x}{second}",1,1]]"#).as_bytes()));
+            }
+        }
+    }
+    assert!(tested.appended > 100_000 && tested.accepted < 200_000);
+}
+
+#[test]
 fn numbers_are_read_exactly_as_the_standard_library_reads_them() {
     let spec = model("m", regression(), vec![]);
     let mut decoder = super::support::decoder(&spec, "{ id: /i, score: /s }");

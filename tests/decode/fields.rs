@@ -472,6 +472,19 @@ fn a_pointer_crosses_arrays_objects_and_strange_names() {
 }
 
 #[test]
+fn positions_in_an_array_are_written_without_leading_zeros() {
+    let features = ["1", "01", "-", "4294967297"];
+    let spec = model("m", binary("1", None), features.map(numeric).to_vec());
+    let list = features.map(|part| format!("{{ name: \"{part}\", path: /x/{part} }}")).join(", ");
+    let mut decoder = decoder(&spec, &format!("{{ id: /i, score: /s, features: [{list}] }}"));
+    let out = decode(&mut decoder, r#"{"i":1,"s":0.5,"x":[1,2]}"#);
+    assert_eq!(last_cell(&out, 0), (CellState::Present, 2.0));
+    for feature in 1..4 {
+        assert_eq!(last_cell(&out, feature).0, CellState::Missing, "{}", features[feature]);
+    }
+}
+
+#[test]
 fn the_position_of_a_fault_is_told() {
     for (payload, message) in [
         (r#"{"i":1 "s":0.5}"#, "not well-formed JSON at byte 7: expected `,` or `}`"),

@@ -196,6 +196,7 @@ struct Fine<'a> {
 
 /// Cumulative shares at both ends of a fine bin.
 struct FineBin {
+    index: usize,
     width: f64,
     reference: (f64, f64),
     current: (f64, f64),
@@ -217,6 +218,7 @@ impl Fine<'_> {
             let count = counts.get(i).copied().unwrap_or(0);
             let (lower, upper) = (self.layout.edges[i], self.layout.edges[i + 1]);
             visit(&FineBin {
+                index: i,
                 width: upper - lower,
                 reference: (
                     share(reference_below, rows.reference_rows),
