@@ -1,4 +1,5 @@
 //! The one integration test binary: a module a part.
+#![allow(clippy::unwrap_used)]
 
 mod checkpoint;
 mod config;
@@ -14,4 +15,3 @@ mod support;
 mod telemetry;
 mod webhook;
 
-#![allow(clippy::unwrap_used)]
