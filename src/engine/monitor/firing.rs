@@ -29,7 +29,8 @@ impl Monitor {
             }
             for end in self.ends_with_data(shards, &spec, from, until) {
                 let key = (index as u16, end);
-                effects.push(Effect::Fired(self.firing(shards, key, FiringKind::OnTime, 0)));
+                let firing = self.firing(shards, key, FiringKind::OnTime, 0);
+                effects.push(Effect::Fired(firing));
                 self.state.revisions.insert(key, 0);
                 self.fired_at.insert(key, now);
                 self.changed.remove(&key);
@@ -84,7 +85,8 @@ impl Monitor {
             *revision += 1;
             let revision = *revision;
             self.fired_at.insert(key, now);
-            effects.push(Effect::Fired(self.firing(shards, key, FiringKind::Late, revision)));
+            let firing = self.firing(shards, key, FiringKind::Late, revision);
+            effects.push(Effect::Fired(firing));
         }
     }
 
@@ -132,7 +134,7 @@ impl Monitor {
     }
 
     fn firing(
-        &self,
+        &mut self,
         shards: &[&Partial],
         (index, end): WindowKey,
         kind: FiringKind,
@@ -152,6 +154,7 @@ impl Monitor {
                 }
             })
             .collect();
+        *self.state.firings.entry((index, kind)).or_default() += 1;
         Firing { kind, size, start, end, revision, versions }
     }
 
