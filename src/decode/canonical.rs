@@ -3,10 +3,10 @@
 //! | value | canonical text |
 //! |---|---|
 //! | string | as it is, escapes resolved; the string `"1.0"` stays `1.0` |
-//! | integral number, however written: `123`, `123.0`, `1.23e2` | its decimal digits: `123`; exact at any length |
-//! | any other number | the shortest decimal text that reads back as the same double, without exponent: `0.5`, `0.0000001` |
+//! | integral number (`123`, `123.0`, `1.23e2`) | all its decimal digits: `123` |
+//! | other number | shortest decimal text of the nearest double: `0.5`, `0.0000001` |
 //! | `true`, `false` | `true`, `false` |
-//! | null, array, object, a number beyond a double | none |
+//! | null, array, object, number beyond a double | none |
 
 use std::fmt::Write;
 
@@ -18,8 +18,8 @@ pub fn id_hash(canonical: &str) -> u128 {
     xxhash_rust::xxh3::xxh3_128(canonical.as_bytes())
 }
 
-/// Appends the canonical text of a number that is held as a double (as in a Parquet file); false, and
-/// nothing appended, if it is not finite.
+/// Appends the canonical text of a number that is held as a double (as in a Parquet file); false,
+/// and nothing appended, if it is not finite.
 pub fn push_f64(value: f64, out: &mut String) -> bool {
     if value.is_finite() {
         let value = if value == 0.0 { 0.0 } else { value };
@@ -59,8 +59,8 @@ pub(super) struct Decimal<'a> {
     /// Digits before and behind the point, from the first that is not 0 to the last that is not 0.
     whole: &'a [u8],
     fraction: &'a [u8],
-    /// How many digits stand before the point when written without exponent; not positive below 0.1.
-    /// 0 for zero.
+    /// How many digits stand before the point when written without exponent; not positive below
+    /// 0.1. 0 for zero.
     pub magnitude: i64,
 }
 

@@ -2,7 +2,7 @@
 
 use super::field::{Field, Refuse, Row, canonical, number_of, quoted};
 use super::read::Value;
-use super::scan::{Fault, Kind, Scanner};
+use super::scan::{Kind, Scanned, Scanner};
 use super::selector::Selector;
 use super::shape::Shape;
 use crate::engine::event::{ClassCode, RefusalReason};
@@ -52,7 +52,8 @@ impl Classes {
             Self::Binary { negative: Some(negative), .. } if text == negative => Ok(0),
             Self::Binary { negative: Some(_), .. } => Err(unknown(field, text)),
             Self::Binary { positive, negative: None } => {
-                // `true` is never meant as the opposite of `1`; nor do `true` and `false` leave one out.
+                // `true` is never meant as the opposite of `1`; nor do `true` and `false` leave
+                // one out.
                 let boolean = matches!(value.kind, Kind::True | Kind::False);
                 if boolean && positive != "true" && positive != "false" {
                     return Err(unknown(field, text));
@@ -165,7 +166,7 @@ impl Probabilities {
 }
 
 /// The elements of an array in a text that was checked before.
-fn each_element(raw: &str, mut visit: impl FnMut(Value<'_>)) -> Result<(), Fault> {
+fn each_element(raw: &str, mut visit: impl FnMut(Value<'_>)) -> Scanned<()> {
     let mut scan = Scanner::new(raw);
     scan.at = 1;
     scan.skip_space();
@@ -177,7 +178,7 @@ fn each_element(raw: &str, mut visit: impl FnMut(Value<'_>)) -> Result<(), Fault
 }
 
 /// The members of an object in a text that was checked before.
-fn each_member(raw: &str, mut visit: impl FnMut(Value<'_>, Value<'_>)) -> Result<(), Fault> {
+fn each_member(raw: &str, mut visit: impl FnMut(Value<'_>, Value<'_>)) -> Scanned<()> {
     let mut scan = Scanner::new(raw);
     scan.at = 1;
     scan.skip_space();
@@ -190,7 +191,7 @@ fn each_member(raw: &str, mut visit: impl FnMut(Value<'_>, Value<'_>)) -> Result
     Ok(())
 }
 
-fn value_at<'a>(raw: &'a str, scan: &mut Scanner<'_>) -> Result<Value<'a>, Fault> {
+fn value_at<'a>(raw: &'a str, scan: &mut Scanner<'_>) -> Scanned<Value<'a>> {
     let start = scan.at;
     let (kind, number) = scan.wanted(0)?;
     let raw = raw.get(start..scan.at).unwrap_or("");
@@ -203,7 +204,7 @@ fn value_at<'a>(raw: &'a str, scan: &mut Scanner<'_>) -> Result<Value<'a>, Fault
 }
 
 /// Behind an element: to the next one, or to the closing bracket.
-fn next(scan: &mut Scanner<'_>, closing: u8) -> Result<(), Fault> {
+fn next(scan: &mut Scanner<'_>, closing: u8) -> Scanned<()> {
     scan.skip_space();
     match scan.peek() {
         b',' => scan.at += 1,

@@ -1,16 +1,20 @@
-//! One configured field of a row: found in the payload, key or headers, and read as what it is for.
+//! One configured field of a row: found in the payload, key or headers, and read as what it is
+//! for.
 //!
-//! | use | taken from | anything else |
+//! | use | read | else |
 //! |---|---|---|
-//! | id, model, version, class | string, number, boolean (canonical text) | `wrong_type` |
-//! | score, weight, probability, regression label | number; in a key or header, text that is one | `wrong_type` |
-//! | event time | rfc3339: string; other units: number, or string that is one | `invalid_time` or `wrong_type` |
-//! | numeric feature | number; in a key or header, text that is one | cell `Invalid` (a numeric string, too) |
-//! | categorical feature | string, number, boolean (canonical text) | cell `Invalid` |
+//! | id, model, version, class | string, number, boolean, by canonical text | `wrong_type` |
+//! | score, weight, probability, regression label | number | `wrong_type` |
+//! | event time in rfc3339 | string | number: `invalid_time`; else `wrong_type` |
+//! | event time in s, ms, us, ns | number, or string that is one | as above |
+//! | numeric feature | number | `Invalid`, a numeric string too |
+//! | categorical feature | string, number, boolean, by canonical text | `Invalid` |
 //!
-//! A field that is not there refuses the row as `missing_field`, one that is null as `wrong_type`; a
-//! feature's cell becomes `Missing` or `Null`. A number beyond a double (or Python's `NaN`) refuses as
-//! `out_of_range`; a feature's cell becomes `NonFinite`.
+//! A key or header has no types: its text is a number if it is one by JSON's grammar.
+//!
+//! A field that is not there refuses the row as `missing_field`, one that is null as `wrong_type`;
+//! a feature's cell becomes `Missing` or `Null`. A number beyond a double (or Python's `NaN`)
+//! refuses as `out_of_range`; a feature's cell becomes `NonFinite`.
 
 use super::canonical::{JOIN_SEPARATOR, id_hash, push_number};
 use super::read::{Document, Value};
@@ -233,8 +237,8 @@ pub(super) fn quoted(text: &str) -> String {
     out
 }
 
-/// The id's canonical text becomes its hash. An id that takes nothing from the row of a record that
-/// carries several is made one by `#` and the row's position.
+/// The id's canonical text becomes its hash. An id that takes nothing from the row of a record
+/// that carries several is made one by `#` and the row's position.
 pub(super) struct IdField {
     field: Field,
     numbered: bool,

@@ -1,5 +1,5 @@
-//! Guesses from a few sample records of a topic which fields are what, and writes the block of YAML
-//! that a user would start from. Every guess says why; a person decides.
+//! Guesses from a few sample records of a topic which fields are what, and writes the block of
+//! YAML that a user would start from. Every guess says why; a person decides.
 
 use super::record::Record;
 use super::selector::{JsonPointer, Selector, TimeSelector};

@@ -94,9 +94,9 @@ impl LabelDecoder {
         LabelOutput { batch, refusals: Vec::new() }
     }
 
-    /// Appends every good row of the record, and a refusal for every other. A row that some listener
-    /// can read is good; the others have `None` there. `out` is one that `output` made, started for the
-    /// record's partition.
+    /// Appends every good row of the record, and a refusal for every other. A row that some
+    /// listener can read is good; the others have `None` there. `out` is one that `output` made,
+    /// started for the record's partition.
     pub fn decode(&mut self, record: &Record<'_>, out: &mut LabelOutput) -> RecordOutcome {
         let mut outcome = RecordOutcome::default();
         let Some(payload) = record.payload else {

@@ -2,8 +2,8 @@
 
 use super::scan::{Kind, Scanner};
 
-/// The nearest double, exactly as the standard library's parser gives it; infinite beyond the largest.
-/// `raw` is a checked JSON number; NaN for anything that is none.
+/// The nearest double, exactly as the standard library's parser gives it; infinite beyond the
+/// largest. `raw` is a checked JSON number; NaN for anything that is none.
 pub(super) fn to_f64(raw: &[u8]) -> f64 {
     fast_float2::parse(raw).unwrap_or(f64::NAN)
 }

@@ -77,8 +77,8 @@ impl PredictionDecoder {
     /// A decoder for all models whose predictions one topic carries.
     ///
     /// # Errors
-    /// The first fault of the fields, or of their combination: several models on a topic must agree on
-    /// `rows` and on a `model` selector, and each needs a route of its own.
+    /// The first fault of the fields, or of their combination: several models on a topic must
+    /// agree on `rows` and on a `model` selector, and each needs a route of its own.
     pub fn new(sources: &[PredictionSource<'_>]) -> Result<Self, FieldFault> {
         for source in sources {
             if let Some(fault) = source.fields.faults(&source.spec.task).into_iter().next() {
@@ -109,8 +109,8 @@ impl PredictionDecoder {
         PredictionOutput { batches, refusals: Vec::new() }
     }
 
-    /// Appends every good row of the record to its model's batch, and a refusal for every other. `out`
-    /// is one that `output` made, started for the record's partition.
+    /// Appends every good row of the record to its model's batch, and a refusal for every other.
+    /// `out` is one that `output` made, started for the record's partition.
     pub fn decode(&mut self, record: &Record<'_>, out: &mut PredictionOutput) -> RecordOutcome {
         let mut outcome = RecordOutcome::default();
         let Some(payload) = record.payload else {
@@ -286,8 +286,8 @@ impl ModelReader {
         }
     }
 
-    /// Appends the row. Whatever may refuse it is read before anything is appended, so that columns
-    /// never differ in length.
+    /// Appends the row. Whatever may refuse it is read before anything is appended, so that
+    /// columns never differ in length.
     fn read(
         &mut self,
         row: &Row<'_>,
@@ -363,7 +363,8 @@ fn version<'s>(field: &Field, row: &Row<'s>, scratch: &'s mut String) -> Result<
     Ok(text)
 }
 
-/// The features' object may be missing or null (then every feature is `Missing`), but nothing else.
+/// The features' object may be missing or null (then every feature is `Missing`), but nothing
+/// else.
 #[inline]
 fn check_object(object: &Field, row: &Row<'_>) -> Result<(), Refuse> {
     match object.value(row)?.kind {

@@ -1,6 +1,6 @@
 //! Reads a payload once, checks all of it, and notes where the wanted values stand.
 
-use super::scan::{DEPTH_MAX, Fault, Kind, Scanner, unescape};
+use super::scan::{DEPTH_MAX, Fault, Kind, Scanned, Scanner, unescape};
 use super::shape::{Member, NONE, Place, RECORD_ROOT, ROW_ROOT, Shape};
 use crate::engine::event::RefusalReason;
 
@@ -102,12 +102,7 @@ impl Reader {
         self.rows = 0;
         self.rows_kind = Kind::Missing;
         let mut walk = Walk { scan: Scanner::new(text), base: 0, reader: self };
-        walk.scan.skip_space();
-        walk.value(RECORD_ROOT, 0)?;
-        walk.scan.skip_space();
-        if walk.scan.at != payload.len() {
-            return walk.scan.fault("something behind the end");
-        }
+        walk.document().map_err(|_| walk.scan.why())?;
         Ok(Document {
             text,
             slots: &self.slots,
@@ -133,8 +128,8 @@ fn check_text(payload: &[u8]) -> Result<&str, Fault> {
     }
 }
 
-/// One walk through a payload. Recursion follows configured pointers only, so it is bounded by their
-/// length; everything else is read by the scanner's loop.
+/// One walk through a payload. Recursion follows configured pointers only, so it is bounded by
+/// their length; everything else is read by the scanner's loop.
 struct Walk<'a, 'r> {
     scan: Scanner<'a>,
     /// Slot 0 of the record or row that is being read.
@@ -143,8 +138,18 @@ struct Walk<'a, 'r> {
 }
 
 impl Walk<'_, '_> {
+    fn document(&mut self) -> Scanned<()> {
+        self.scan.skip_space();
+        self.value(RECORD_ROOT, 0)?;
+        self.scan.skip_space();
+        match self.scan.at == self.scan.bytes.len() {
+            true => Ok(()),
+            false => self.scan.fault("something behind the end"),
+        }
+    }
+
     /// The value of a node, at its first byte, `depth` containers being open already.
-    fn value(&mut self, node: usize, depth: usize) -> Result<(), Fault> {
+    fn value(&mut self, node: usize, depth: usize) -> Scanned<()> {
         let start = self.scan.at;
         let found = &self.reader.shape.nodes[node];
         let (slot, is_rows) = (found.slot, found.is_rows);
@@ -174,7 +179,7 @@ impl Walk<'_, '_> {
 
     /// A value that is wanted as it is.
     #[inline]
-    fn leaf(&mut self, slot: u32, depth: usize) -> Result<(), Fault> {
+    fn leaf(&mut self, slot: u32, depth: usize) -> Scanned<()> {
         let start = self.scan.at;
         let (kind, number) = self.scan.wanted(depth)?;
         self.note(slot, kind, start, number);
@@ -189,7 +194,7 @@ impl Walk<'_, '_> {
         self.reader.slots[self.base + slot as usize] = Slot { kind, start, end, number };
     }
 
-    fn object(&mut self, node: usize, depth: usize) -> Result<(), Fault> {
+    fn object(&mut self, node: usize, depth: usize) -> Scanned<()> {
         if depth == DEPTH_MAX {
             return self.scan.too_deep();
         }
@@ -240,10 +245,10 @@ impl Walk<'_, '_> {
         }
     }
 
-    /// A member's name and colon: the guess if it stands here, else looked up. `NONE`: nobody asks for
-    /// it.
+    /// A member's name and colon: the guess if it stands here, else looked up. `NONE`: nobody asks
+    /// for it.
     #[inline]
-    fn member(&mut self, node: usize, last: u32, guess: u32) -> Result<u32, Fault> {
+    fn member(&mut self, node: usize, last: u32, guess: u32) -> Scanned<u32> {
         if guess != NONE {
             let rest = self.scan.bytes.get(self.scan.at..).unwrap_or_default();
             let length = self.reader.shape.stands_at(guess, rest);
@@ -257,18 +262,19 @@ impl Walk<'_, '_> {
         Ok(member)
     }
 
-    fn unexpected_member(&mut self, node: usize, last: u32) -> Result<u32, Fault> {
-        let quoted = self.scan.string()?;
+    fn unexpected_member(&mut self, node: usize, last: u32) -> Scanned<u32> {
+        let start = self.scan.at + 1;
+        let escaped = self.scan.string()?;
         let reader = &mut *self.reader;
-        let mut name = &self.scan.bytes[quoted.start..quoted.end];
-        if quoted.escaped {
+        let mut name = &self.scan.bytes[start..self.scan.at - 1];
+        if escaped {
             reader.name.clear();
             unescape(std::str::from_utf8(name).unwrap_or(""), &mut reader.name);
             name = reader.name.as_bytes();
         }
         let member = match reader.shape.find(node, name) {
             Some(member) => member,
-            None if quoted.escaped => NONE,
+            None if escaped => NONE,
             None => reader.shape.learn(node, name),
         };
         if member != NONE {
@@ -300,7 +306,7 @@ impl Walk<'_, '_> {
     }
 
     /// An array of which single elements are wanted.
-    fn array(&mut self, node: usize, depth: usize) -> Result<(), Fault> {
+    fn array(&mut self, node: usize, depth: usize) -> Scanned<()> {
         let mut next = 0;
         self.elements(depth, |walk, position| {
             let elements = &walk.reader.shape.nodes[node].elements;
@@ -314,13 +320,13 @@ impl Walk<'_, '_> {
         })
     }
 
-    fn rows(&mut self, depth: usize) -> Result<(), Fault> {
+    fn rows(&mut self, depth: usize) -> Scanned<()> {
         let (record_slots, row_slots) =
             (self.reader.shape.record_slots as usize, self.reader.shape.row_slots as usize);
         let outcome = self.elements(depth, |walk, row| {
             if row == ROWS_MAX {
                 let what = "more than 10000 rows in one record";
-                return Err(Fault { reason: RefusalReason::TooLarge, at: walk.scan.at, what });
+                return walk.scan.stop(RefusalReason::TooLarge, what);
             }
             walk.base = record_slots + row as usize * row_slots;
             walk.reader.slots.resize(walk.base + row_slots, MISSING);
@@ -336,8 +342,8 @@ impl Walk<'_, '_> {
     fn elements(
         &mut self,
         depth: usize,
-        mut element: impl FnMut(&mut Self, u32) -> Result<(), Fault>,
-    ) -> Result<(), Fault> {
+        mut element: impl FnMut(&mut Self, u32) -> Scanned<()>,
+    ) -> Scanned<()> {
         if depth == DEPTH_MAX {
             return self.scan.too_deep();
         }

@@ -1,8 +1,9 @@
 //! The grammar of JSON (RFC 8259), one token at a time, without recursion and without a tree.
 //!
-//! The text is known to be UTF-8. Everything is checked, also what nobody asked for. One deliberate
-//! difference to the RFC: `NaN`, `Infinity` and `-Infinity` are numbers that are not finite, because
-//! that is what Python's `json` writes for them; a feature in that state is data about the feature.
+//! The text is known to be UTF-8. Everything is checked, also what nobody asked for. One
+//! deliberate difference to the RFC: `NaN`, `Infinity` and `-Infinity` are numbers that are not
+//! finite, because that is what Python's `json` writes for them; a feature in that state is data
+//! about the feature.
 
 use super::number::to_f64;
 use crate::engine::event::RefusalReason;
@@ -17,6 +18,13 @@ pub(super) struct Fault {
     pub at: usize,
     pub what: &'static str,
 }
+
+/// The scanner has noted a fault. It is noted there, not carried here, so that the result of every
+/// small step fits a register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Broken;
+
+pub(super) type Scanned<T> = Result<T, Broken>;
 
 /// What kind of value stands somewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,9 +57,9 @@ struct Parts {
 impl Parts {
     const INEXACT: Self = Self { negative: false, mantissa: 0, digits: usize::MAX, exponent: 0 };
 
-    /// The double, where one rounding is all it takes: a mantissa up to 2^53 and a power of ten up to
-    /// 10^22 are doubles, so their product or quotient is the nearest one (Clinger, "How to read
-    /// floating point numbers accurately", 1990).
+    /// The double, where one rounding is all it takes: a mantissa up to 2^53 and a power of ten up
+    /// to 10^22 are doubles, so their product or quotient is the nearest one (Clinger, "How to
+    /// read floating point numbers accurately", 1990).
     #[inline]
     fn exact(&self) -> Option<f64> {
         const POWERS: [f64; 23] = [
@@ -84,34 +92,40 @@ fn eight_digits(word: u64) -> Option<u64> {
     Some(high.wrapping_add(low) >> 32)
 }
 
-/// A string's content, without the quotes.
-#[derive(Clone, Copy)]
-pub(super) struct Quoted {
-    pub start: usize,
-    pub end: usize,
-    pub escaped: bool,
-}
-
 pub(super) struct Scanner<'a> {
     pub bytes: &'a [u8],
     pub at: usize,
+    fault: Option<Fault>,
 }
 
 impl<'a> Scanner<'a> {
     pub fn new(text: &'a str) -> Self {
-        Self { bytes: text.as_bytes(), at: 0 }
+        Self { bytes: text.as_bytes(), at: 0, fault: None }
     }
 
     #[cold]
-    pub fn fault<T>(&self, what: &'static str) -> Result<T, Fault> {
+    pub fn fault<T>(&mut self, what: &'static str) -> Scanned<T> {
         let what = if self.at >= self.bytes.len() { "it ends too early" } else { what };
-        Err(Fault { reason: RefusalReason::Malformed, at: self.at, what })
+        self.stop(RefusalReason::Malformed, what)
     }
 
     #[cold]
-    pub fn too_deep<T>(&self) -> Result<T, Fault> {
-        let what = "nested deeper than allowed";
-        Err(Fault { reason: RefusalReason::TooDeep, at: self.at, what })
+    pub fn too_deep<T>(&mut self) -> Scanned<T> {
+        self.stop(RefusalReason::TooDeep, "nested deeper than allowed")
+    }
+
+    /// Ends the scan here, for any reason.
+    #[cold]
+    pub fn stop<T>(&mut self, reason: RefusalReason, what: &'static str) -> Scanned<T> {
+        self.fault = Some(Fault { reason, at: self.at, what });
+        Err(Broken)
+    }
+
+    /// Why the scan broke.
+    #[cold]
+    pub fn why(&self) -> Fault {
+        let unknown = Fault { reason: RefusalReason::Malformed, at: self.at, what: "no JSON" };
+        self.fault.unwrap_or(unknown)
     }
 
     /// The byte here, or 0 at the end: no token starts with it.
@@ -129,7 +143,7 @@ impl<'a> Scanner<'a> {
 
     /// Behind a member's name: the colon and the space around it.
     #[inline]
-    pub fn colon(&mut self) -> Result<(), Fault> {
+    pub fn colon(&mut self) -> Scanned<()> {
         self.skip_space();
         if self.peek() != b':' {
             return self.fault("expected `:`");
@@ -139,28 +153,27 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    /// At a `"`: the string up to and with its closing one.
+    /// At a `"`: the string up to and with its closing one. Whether it has escapes.
     #[inline]
-    pub fn string(&mut self) -> Result<Quoted, Fault> {
+    pub fn string(&mut self) -> Scanned<bool> {
         if self.peek() != b'"' {
             return self.fault("expected `\"`");
         }
         self.at += 1;
-        let start = self.at;
         self.skip_plain();
         if self.peek() == b'"' {
             self.at += 1;
-            return Ok(Quoted { start, end: self.at - 1, escaped: false });
+            return Ok(false);
         }
-        self.string_with_escapes(start)
+        self.string_with_escapes()
     }
 
-    fn string_with_escapes(&mut self, start: usize) -> Result<Quoted, Fault> {
+    fn string_with_escapes(&mut self) -> Scanned<bool> {
         loop {
             match self.peek() {
                 b'"' => {
                     self.at += 1;
-                    return Ok(Quoted { start, end: self.at - 1, escaped: true });
+                    return Ok(true);
                 }
                 b'\\' => self.escape()?,
                 _ => return self.fault("a control character in a string"),
@@ -178,8 +191,9 @@ impl<'a> Scanner<'a> {
             let word = u64::from_le_bytes(*chunk);
             let quote = word ^ (ONES * b'"' as u64);
             let backslash = word ^ (ONES * b'\\' as u64);
-            // The lowest set bit marks the first byte that is zero, or below 0x20; see "Determine if
-            // a word has a zero byte" in Anderson's Bit Twiddling Hacks. Higher ones may be false.
+            // The lowest set bit marks the first byte that is zero, or below 0x20; see "Determine
+            // if a word has a zero byte" in Anderson's Bit Twiddling Hacks. Higher ones may be
+            // false.
             let stops = (quote.wrapping_sub(ONES) & !quote)
                 | (backslash.wrapping_sub(ONES) & !backslash)
                 | (word.wrapping_sub(ONES * 0x20) & !word);
@@ -199,7 +213,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// At a backslash.
-    fn escape(&mut self) -> Result<(), Fault> {
+    fn escape(&mut self) -> Scanned<()> {
         self.at += 1;
         match self.peek() {
             b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => {
@@ -212,7 +226,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// At the `u` of an escape. Half of a surrogate pair alone is no character.
-    fn unicode_escape(&mut self) -> Result<(), Fault> {
+    fn unicode_escape(&mut self) -> Scanned<()> {
         match self.four_digits()? {
             0xD800..=0xDBFF => {
                 if !self.bytes[self.at..].starts_with(b"\\u") {
@@ -229,7 +243,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    fn four_digits(&mut self) -> Result<u32, Fault> {
+    fn four_digits(&mut self) -> Scanned<u32> {
         self.at += 1;
         let mut value = 0;
         for _ in 0..4 {
@@ -242,16 +256,10 @@ impl<'a> Scanner<'a> {
         Ok(value)
     }
 
-    /// At a digit or a minus: a number, of which only the grammar is checked.
+    /// At a digit or a minus: a number, and the nearest double (infinite beyond the largest, NaN
+    /// for one that is `NotFinite`).
     #[inline]
-    fn number(&mut self) -> Result<Kind, Fault> {
-        Ok(self.decimal()?.0)
-    }
-
-    /// At a digit or a minus: a number, and the nearest double (infinite beyond the largest, NaN for
-    /// one that is `NotFinite`).
-    #[inline]
-    pub fn number_value(&mut self) -> Result<(Kind, f64), Fault> {
+    pub fn number_value(&mut self) -> Scanned<(Kind, f64)> {
         let start = self.at;
         let (kind, decimal) = self.decimal()?;
         let value = match decimal.exact() {
@@ -262,8 +270,8 @@ impl<'a> Scanner<'a> {
         Ok((kind, value))
     }
 
-    #[inline]
-    fn decimal(&mut self) -> Result<(Kind, Parts), Fault> {
+    #[inline(always)]
+    fn decimal(&mut self) -> Scanned<(Kind, Parts)> {
         let mut parts = Parts::default();
         if self.peek() == b'-' {
             self.at += 1;
@@ -296,8 +304,8 @@ impl<'a> Scanner<'a> {
     }
 
     /// One digit or more, eight at a time where they stand.
-    #[inline]
-    fn digits(&mut self, parts: &mut Parts) -> Result<(), Fault> {
+    #[inline(always)]
+    fn digits(&mut self, parts: &mut Parts) -> Scanned<()> {
         if !self.peek().is_ascii_digit() {
             return self.fault("expected a digit");
         }
@@ -316,7 +324,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    fn exponent(&mut self, parts: &mut Parts) -> Result<(), Fault> {
+    fn exponent(&mut self, parts: &mut Parts) -> Scanned<()> {
         let negative = self.peek() == b'-';
         if matches!(self.peek(), b'+' | b'-') {
             self.at += 1;
@@ -334,7 +342,7 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    fn literal(&mut self, text: &'static [u8], kind: Kind) -> Result<Kind, Fault> {
+    fn literal(&mut self, text: &'static [u8], kind: Kind) -> Scanned<Kind> {
         if !self.bytes[self.at..].starts_with(text) {
             return self.fault("expected a value");
         }
@@ -344,13 +352,13 @@ impl<'a> Scanner<'a> {
 
     /// A value that is neither array nor object.
     #[inline]
-    pub fn scalar(&mut self) -> Result<Kind, Fault> {
+    pub fn scalar(&mut self) -> Scanned<Kind> {
         match self.peek() {
             b'"' => {
-                let quoted = self.string()?;
-                Ok(if quoted.escaped { Kind::Escaped } else { Kind::Text })
+                let escaped = self.string()?;
+                Ok(if escaped { Kind::Escaped } else { Kind::Text })
             }
-            b'-' | b'0'..=b'9' => self.number(),
+            b'-' | b'0'..=b'9' => Ok(self.number_value()?.0),
             b't' => self.literal(b"true", Kind::True),
             b'f' => self.literal(b"false", Kind::False),
             b'n' => self.literal(b"null", Kind::Null),
@@ -362,7 +370,7 @@ impl<'a> Scanner<'a> {
 
     /// As `value`, for a value that somebody asks for: the double too, if it is a number.
     #[inline]
-    pub fn wanted(&mut self, depth: usize) -> Result<(Kind, f64), Fault> {
+    pub fn wanted(&mut self, depth: usize) -> Scanned<(Kind, f64)> {
         match self.peek() {
             b'-' | b'0'..=b'9' => self.number_value(),
             _ => Ok((self.value(depth)?, f64::NAN)),
@@ -370,7 +378,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Any value, at its first byte, `depth` containers being open already.
-    pub fn value(&mut self, depth: usize) -> Result<Kind, Fault> {
+    pub fn value(&mut self, depth: usize) -> Scanned<Kind> {
         let kind = match self.peek() {
             b'{' => Kind::Object,
             b'[' => Kind::Array,
@@ -380,9 +388,9 @@ impl<'a> Scanner<'a> {
         Ok(kind)
     }
 
-    /// An array or object with everything in it. Bit i of `objects` tells whether the i-th innermost
-    /// open container is an object; `DEPTH_MAX` of them fit.
-    fn container(&mut self, depth: usize) -> Result<(), Fault> {
+    /// An array or object with everything in it. Bit i of `objects` tells whether the i-th
+    /// innermost open container is an object; `DEPTH_MAX` of them fit.
+    fn container(&mut self, depth: usize) -> Scanned<()> {
         let mut open = 0;
         let mut objects: u128 = 0;
         loop {

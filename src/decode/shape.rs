@@ -1,11 +1,12 @@
 //! Which places of a payload somebody asks for: a trie of the configured pointers.
 //!
-//! Each place that is wanted has a slot, into which the reader writes the kind and the range of what
-//! stands there. There are two tries when a record carries rows: one for the record, one for a row.
+//! Each place that is wanted has a slot, into which the reader writes the kind and the range of
+//! what stands there. There are two tries when a record carries rows: one for the record, one for
+//! a row.
 //!
-//! Members usually come in the order of the last record, so every member remembers which one followed
-//! it, and the reader compares the next name with that one first. This is a guess: it decides how fast
-//! a name is found, never what is found.
+//! Members usually come in the order of the last record, so every member remembers which one
+//! followed it, and the reader compares the next name with that one first. This is a guess: it
+//! decides how fast a name is found, never what is found.
 
 use super::selector::JsonPointer;
 use foldhash::fast::FixedState;
@@ -13,8 +14,8 @@ use hashbrown::HashMap;
 
 /// No member, no child, no slot.
 pub(super) const NONE: u32 = u32::MAX;
-/// Names that nobody asked for are remembered up to this many in an object; others are still read, but
-/// never guessed.
+/// Names that nobody asked for are remembered up to this many in an object; others are still read,
+/// but never guessed.
 const LEARNED_MAX: u32 = 64;
 /// Longer names that nobody asked for are not remembered.
 const LEARNED_BYTES_MAX: usize = 64;
@@ -46,8 +47,8 @@ pub(super) struct Member {
     pub seen_in: u64,
     /// Slot of its value if nothing inside it is asked for; else `NONE`.
     pub leaf: u32,
-    /// Its name as it is normally written, with quotes and colon: a range of `Shape::written`. Empty if
-    /// it cannot be written without escapes.
+    /// Its name as it is normally written, with quotes and colon: a range of `Shape::written`.
+    /// Empty if it cannot be written without escapes.
     written: (u32, u32),
 }
 
@@ -115,7 +116,8 @@ impl Shape {
         node
     }
 
-    /// The node of one more part. A part that can be a position leads to the same node in an array.
+    /// The node of one more part. A part that can be a position leads to the same node in an
+    /// array.
     fn step(&mut self, node: usize, part: &str) -> usize {
         if let Some(&member) = self.nodes[node].names.get(part.as_bytes()) {
             return self.members[member as usize].node as usize;
@@ -153,7 +155,8 @@ impl Shape {
         self.nodes[node].names.get(name).copied()
     }
 
-    /// Remembers a name that nobody asked for, so that it can be guessed; `NONE` beyond the maximum.
+    /// Remembers a name that nobody asked for, so that it can be guessed; `NONE` beyond the
+    /// maximum.
     pub fn learn(&mut self, node: usize, name: &[u8]) -> u32 {
         if self.nodes[node].learned == LEARNED_MAX || name.len() > LEARNED_BYTES_MAX {
             return NONE;
@@ -162,8 +165,8 @@ impl Shape {
         self.member(node, name, NONE)
     }
 
-    /// How many bytes the member's name and colon take if they stand, plainly written, at the start of
-    /// `bytes`; 0 if they do not.
+    /// How many bytes the member's name and colon take if they stand, plainly written, at the
+    /// start of `bytes`; 0 if they do not.
     #[inline]
     pub fn stands_at(&self, member: u32, bytes: &[u8]) -> usize {
         let (start, end) = self.members[member as usize].written;
@@ -202,8 +205,8 @@ fn array_position(part: &str) -> Option<u32> {
         .flatten()
 }
 
-/// Equality of two texts of the same length, eight bytes at a time: for names, a call of `memcmp` costs
-/// more than the comparison.
+/// Equality of two texts of the same length, eight bytes at a time: for names, a call of `memcmp`
+/// costs more than the comparison.
 #[inline]
 fn same(a: &[u8], b: &[u8]) -> bool {
     // Names often differ at their end only.

@@ -238,8 +238,8 @@ fn without_nan(payload: &[u8]) -> Vec<u8> {
     out
 }
 
-/// The array of rows: the payload itself, or the longest array of objects at most two members down,
-/// if most payloads have it.
+/// The array of rows: the payload itself, or the longest array of objects at most two members
+/// down, if most payloads have it.
 fn find_rows<'a>(payloads: impl Iterator<Item = &'a Value> + Clone) -> Option<JsonPointer> {
     let total = payloads.clone().count();
     let mut found = BTreeMap::<JsonPointer, (usize, usize)>::new();

@@ -57,8 +57,8 @@ fn in_range(micros: i64) -> Option<Timestamp> {
 }
 
 /// `YYYY-MM-DD`, then `T`, `t` or a space, `HH:MM:SS`, a fraction if any, and `Z`, `z`, `+HH:MM`,
-/// `+HHMM` or `+HH`. A leap second (`:60`) is the second after it. Without an offset it is no time:
-/// nobody knows of which zone.
+/// `+HHMM` or `+HH`. A leap second (`:60`) is the second after it. Without an offset it is no
+/// time: nobody knows of which zone.
 fn from_rfc3339(text: &str) -> Option<Timestamp> {
     let bytes = text.as_bytes();
     if bytes.len() > TEXT_MAX {

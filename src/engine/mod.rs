@@ -1,12 +1,34 @@
 //! Pure decisions: no async, no I/O, no clock, no randomness; imports nothing else of ours.
 
+pub mod counters;
 pub mod drift;
+pub mod effect;
 pub mod estimate;
 pub mod event;
 pub mod fixed;
+pub mod join;
+pub mod labels;
+pub mod layouts;
 pub mod metric;
+pub mod model_shard;
+pub mod monitor;
+pub mod outbox;
+pub mod outcome;
+pub mod outputs;
+pub mod pane;
+pub mod policy;
 pub mod reference;
+pub mod request;
 pub mod score;
+pub mod shard;
 pub mod sketch;
+pub mod slice;
 pub mod spec;
+pub mod state;
+pub mod sum;
+pub mod table;
+pub mod text;
 pub mod time;
+pub mod waiting;
+pub mod watermark;
+pub mod window;

@@ -191,6 +191,11 @@ impl CategoricalReference {
 }
 
 impl FeatureReference {
+    /// A column without gaps, for scores and classes.
+    pub fn complete(name: &str, distribution: Distribution) -> Self {
+        Self { name: name.to_owned(), missing: 0, null: 0, invalid: 0, non_finite: 0, distribution }
+    }
+
     /// All rows, with a value or without.
     pub fn rows(&self) -> u64 {
         self.missing + self.null + self.invalid + self.non_finite + self.distribution.rows()

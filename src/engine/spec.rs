@@ -152,6 +152,8 @@ pub struct ShowSpec {
     pub support_min: u64,
     /// A changed window fires Late at most this often.
     pub revise_every: Span,
+    /// How many of the newest closed windows of each size fire again when labels change them.
+    pub history_windows: u32,
     /// Series of a version that has not predicted for this long disappear.
     pub version_gone_after: Span,
 }

@@ -1,8 +1,9 @@
-//! Seeded payloads, right and wrong, decoded and judged by `serde_json`: whether a payload is JSON, what
-//! every column holds, and why a row is refused must agree. A failure prints the payload.
+//! Seeded payloads, right and wrong, decoded and judged by `serde_json`: whether a payload is
+//! JSON, what every column holds, and why a row is refused must agree. A failure prints the
+//! payload.
 //!
-//! Differences to `serde_json`, both deliberate: numbers beyond a double and Python's `NaN`, `Infinity`
-//! and `-Infinity` are read, as values that are not finite.
+//! Differences to `serde_json`, both deliberate: numbers beyond a double and Python's `NaN`,
+//! `Infinity` and `-Infinity` are read, as values that are not finite.
 
 use super::generate::{Random, Template, Writer, mutate};
 use super::judge::{self, Expected, Source, Verdict};
@@ -108,7 +109,8 @@ fn bare() -> Case {
     }
 }
 
-/// Every payload is decoded by the same decoder, so that what it learned of earlier ones is at work.
+/// Every payload is decoded by the same decoder, so that what it learned of earlier ones is at
+/// work.
 struct Tested {
     case: Case,
     decoder: PredictionDecoder,

@@ -67,6 +67,7 @@ pub fn model(name: &str, task: Task, features: Vec<FeatureSpec>) -> ModelSpec {
         show: ShowSpec {
             coverage_min: 0.0,
             support_min: 0,
+            history_windows: 0,
             revise_every: Span::ZERO,
             version_gone_after: Span::ZERO,
         },

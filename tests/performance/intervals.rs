@@ -158,8 +158,14 @@ fn too_few_rows_have_no_interval() {
         label: i >= 1000,
         weight: 1.0,
     });
-    let perfect = of_rows(perfect, false);
+    let nearly = perfect.clone().map(|row| BinaryOutcome {
+        score: row.score.map(|score| if score == 0.25 { 0.502 } else { score }),
+        ..row
+    });
+    let (perfect, nearly) = (of_rows(perfect, false), of_rows(nearly, false));
     assert_eq!(interval(Metric::RocAuc, &perfect), None);
+    let auc = estimate(Metric::RocAuc, &nearly).unwrap();
+    assert!(auc.value < 1.0 && auc.value > 0.999_99 && auc.interval.is_none(), "{auc:?}");
     assert!(interval(Metric::Accuracy, &perfect).is_some());
 }
 

@@ -68,6 +68,17 @@ fn r2_is_absent_rather_than_wrong_where_the_centre_is_too_far_away() {
     let (rows, weighted) = rows(case);
     let far = cells(&rows, weighted, 0.0, 1.0);
     assert_eq!(estimate(Metric::R2, &far), None);
+    // Nor nearer by: here a square is rounded to 1/64, and the variance is 0.08.
+    let near: Vec<_> = (0..1000)
+        .map(|i| {
+            let label = 1e7 + 0.1 * f64::from(i % 10);
+            RegressionOutcome { prediction: label + 0.01, label, weight: 1.0 }
+        })
+        .collect();
+    assert_eq!(estimate(Metric::R2, &cells(&near, false, 0.0, 1.0)), None);
+    // sse / sst = 1e-4 / 0.0825
+    let found = estimate(Metric::R2, &cells(&near, false, 1e7, 1.0)).unwrap();
+    assert!((found.value - (1.0 - 1e-4 / 0.0825)).abs() < 1e-6);
     let expected = case["expected"]["mae"].as_f64().unwrap();
     check("reg_offset around 0", Metric::Mae, &far, Expected::Number(expected));
 }
@@ -99,9 +110,10 @@ fn numbers_of_any_size_are_clipped_and_counted_but_never_overflow() {
 fn an_outlier_clips_only_the_square_that_its_interval_needs() {
     let row = |error: f64| RegressionOutcome { prediction: error, label: 0.0, weight: 1.0 };
     let mut rows: Vec<_> = (0..50).map(|i| row(f64::from(i))).collect();
-    rows.push(row(1e9));
+    // Its square is within the limit of 2^74, its fourth power (6.25e22) is not.
+    rows.push(row(5e5));
     let found = estimate(Metric::Mse, &cells(&rows, false, 0.0, 1.0)).unwrap();
-    // (sum of squares of 0 to 49 is 40,425, and 1e18) / 51
-    assert!((found.value - (1e18 + 40_425.0) / 51.0).abs() < 1.0);
+    // The sum of the squares of 0 to 49 is 40,425.
+    assert!((found.value - (2.5e11 + 40_425.0) / 51.0).abs() < 1e-3);
     assert_eq!(found.interval, None);
 }

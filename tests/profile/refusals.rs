@@ -3,7 +3,6 @@
 use super::Bench;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use serde_json::Value;
 use std::io::Write as _;
 use std::path::Path;
 use tidemark::engine::reference::{Distribution, NumericReference, Profile};
@@ -71,7 +70,8 @@ fn a_profile_that_contradicts_itself_is_refused_naming_the_field() {
             Distribution::Categorical(_) => panic!("categorical"),
         })
     };
-    let cases: [(&str, fn(&mut NumericReference)); 8] = [
+    type Change = fn(&mut NumericReference);
+    let cases: [(&str, Change); 8] = [
         ("edges[1]: not above", |x| x.edges[1] = x.edges[0]),
         ("edges: 5 edges for 5 bins", |x| x.edges.truncate(5)),
         ("sums: expected 5", |x| x.sums.truncate(4)),

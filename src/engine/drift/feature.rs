@@ -4,11 +4,11 @@ use super::{Comparison, Statistic};
 use crate::engine::estimate::Estimate;
 use crate::engine::reference::FeatureReference;
 use crate::engine::sketch::feature::{FeatureLayout, FeatureSketch, LayoutBins};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// How one feature of a window differs from the reference. Shares are `None` without rows to divide
 /// by.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FeatureDrift {
     pub feature: String,
     /// In the order of `Statistic::ALL`, those that are defined.

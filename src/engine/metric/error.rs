@@ -52,8 +52,8 @@ pub(super) fn bias(cells: &RegressionCells) -> Option<Estimate> {
     Some(scaled(Estimate::exact(value, interval, cells.rows().support()), cells.scale()))
 }
 
-/// 1 - sum of squared errors / sum of squared distances of the labels from their mean. `None` if the
-/// labels do not vary, or so little around a value so far from the plan's centre that their
+/// 1 - sum of squared errors / sum of squared distances of the labels from their mean. `None` if
+/// the labels do not vary, or so little around a value so far from the plan's centre that their
 /// variance is lost in rounding. No interval.
 pub(super) fn r2(cells: &RegressionCells) -> Option<Estimate> {
     /// Least share of the labels' squares around the centre that must be variance: below it the

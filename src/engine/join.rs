@@ -1,0 +1,618 @@
+//! Pairs a prediction with its label within the label horizon.
+//!
+//! Invariant: every verdict follows from the logs alone. Whether a label meets a prediction depends on
+//! their event times and on the label's own-partition watermark just before it, never on which of the
+//! two was read first; rows are let go only when no later record could meet them.
+
+use super::event::{ClassCode, LabelValue, Position};
+use super::labels::{Contribution, Labels, Seen, contributions};
+use super::outcome::LabelOutcome;
+use super::slice::Codes;
+use super::spec::{JoinSpec, TimeSpec};
+use super::table::{Keyed, Queue, Table};
+use super::time::{Span, Timestamp};
+use super::window::Windows;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// A prediction that waits for its label, or has one: what metrics and slices need of it, 64 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pending {
+    pub id: u128,
+    pub codes: Codes,
+    pub event_time: Timestamp,
+    /// Bits of the score (binary) or the predicted value (regression); a slot of the ranked outputs
+    /// (multiclass).
+    pub output: u64,
+    pub weight: f64,
+    /// Position in the shard's list of the model's versions.
+    pub version: u16,
+    /// The decision: 1 or 0 (binary), the class (multiclass).
+    pub class: ClassCode,
+    /// Its row has been counted already: it took the place of one that had a label which it does not
+    /// meet itself.
+    pub counted: bool,
+}
+
+/// A prediction that has met at least one label; kept so that corrections and duplicates are known.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Matched {
+    pub prediction: Pending,
+    pub labels: Labels,
+}
+
+/// The first prediction of an id in each partition, where ids may be spread over several.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Origins {
+    pub id: u128,
+    pub version: u16,
+    /// Event time of the prediction that counts.
+    pub event_time: Timestamp,
+    pub firsts: Vec<(Timestamp, Position)>,
+}
+
+/// A label that looks for predictions.
+#[derive(Clone, Copy, Debug)]
+pub struct Arriving {
+    pub id: u128,
+    pub value: LabelValue,
+    pub event_time: Timestamp,
+    /// Its partition's own watermark just before it.
+    pub own: Timestamp,
+    pub position: Position,
+}
+
+/// What a prediction's cells must take up.
+pub struct Change<'a> {
+    pub prediction: &'a Pending,
+    pub contributions: &'a [Contribution],
+    /// The value of the prediction's first label, when this is it.
+    pub first: Option<First>,
+    /// The value that counts now is another than before.
+    pub corrected: bool,
+}
+
+/// A prediction's first label.
+#[derive(Clone, Copy, Debug)]
+pub struct First {
+    pub value: LabelValue,
+    pub delay: Span,
+    pub implicit: bool,
+}
+
+/// What became of a prediction that asked to be held.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Insert {
+    Accepted,
+    /// The id is taken.
+    Duplicate,
+    /// The id is taken by a prediction of another partition that stays.
+    DuplicateElsewhere,
+    /// The id was taken by a later prediction of another partition, which this one replaces.
+    Replaces(Pending),
+}
+
+/// How a gap between label and prediction is judged.
+enum Meeting {
+    Meets,
+    Beyond,
+    No,
+}
+
+/// Why a held prediction is let go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Release {
+    /// Had its label.
+    Settled,
+    Unlabelled,
+}
+
+/// The predictions of one model in one shard.
+#[derive(Clone)]
+pub struct Join {
+    spec: JoinSpec,
+    time: TimeSpec,
+    windows: Arc<Windows>,
+    /// Ids may be spread over partitions, so the winner is decided by event time.
+    spread: bool,
+    pub(super) pending: Table<Pending>,
+    pub(super) matched: Table<Matched>,
+    pub(super) origins: Table<Origins>,
+    due: Queue,
+    settled: Queue,
+    /// Pending predictions whose row has been counted.
+    counted: usize,
+    /// Ids that changed since the last checkpoint; `None` before there is one.
+    pub(super) journal: Option<Vec<u128>>,
+    scratch: Vec<u64>,
+    changes: Vec<Contribution>,
+}
+
+impl Keyed for Pending {
+    fn id(&self) -> u128 {
+        self.id
+    }
+    fn event_time(&self) -> Timestamp {
+        self.event_time
+    }
+}
+
+impl Keyed for Matched {
+    fn id(&self) -> u128 {
+        self.prediction.id
+    }
+    fn event_time(&self) -> Timestamp {
+        self.prediction.event_time
+    }
+}
+
+impl Keyed for Origins {
+    fn id(&self) -> u128 {
+        self.id
+    }
+    fn event_time(&self) -> Timestamp {
+        self.event_time
+    }
+}
+
+impl Join {
+    pub fn new(spec: JoinSpec, time: TimeSpec, windows: Arc<Windows>, spread: bool) -> Self {
+        Self {
+            spec,
+            time,
+            windows,
+            spread,
+            pending: Table::new(),
+            matched: Table::new(),
+            origins: Table::new(),
+            due: Queue::default(),
+            settled: Queue::default(),
+            counted: 0,
+            journal: None,
+            scratch: Vec::new(),
+            changes: Vec::new(),
+        }
+    }
+
+    /// Predictions whose row is not counted yet.
+    pub fn pending(&self) -> usize {
+        self.pending.len() - self.counted
+    }
+
+    /// Rows held, with or without a label.
+    pub fn held(&self) -> usize {
+        self.pending.len() + self.matched.len()
+    }
+
+    /// Takes a prediction in, unless its (version, id) is taken by one close enough in event time.
+    ///
+    /// Within a partition the first in the log counts; across partitions the one with the smallest
+    /// (event time, partition, offset).
+    pub fn insert(
+        &mut self,
+        prediction: Pending,
+        position: Position,
+        sink: &mut impl FnMut(Change<'_>),
+    ) -> Insert {
+        let taken = |held: &Pending| {
+            held.version == prediction.version
+                && (held.event_time.0 - prediction.event_time.0).abs()
+                    <= self.spec.corrections_for.0
+        };
+        let holder = self
+            .pending
+            .get(prediction.id)
+            .find(|held| taken(held))
+            .or_else(|| {
+                self.matched
+                    .get(prediction.id)
+                    .map(|held| &held.prediction)
+                    .find(|held| taken(held))
+            })
+            .copied();
+        match holder {
+            None => {
+                if self.spread {
+                    self.origins.insert(Origins {
+                        id: prediction.id,
+                        version: prediction.version,
+                        event_time: prediction.event_time,
+                        firsts: vec![(prediction.event_time, position)],
+                    });
+                }
+                self.hold(prediction, None);
+                Insert::Accepted
+            }
+            Some(_) if !self.spread => Insert::Duplicate,
+            Some(holder) => self.insert_spread(prediction, position, holder, sink),
+        }
+    }
+
+    /// The id is held, perhaps by a prediction of another partition.
+    fn insert_spread(
+        &mut self,
+        prediction: Pending,
+        position: Position,
+        holder: Pending,
+        sink: &mut impl FnMut(Change<'_>),
+    ) -> Insert {
+        let Some(origins) = self.origins.get_mut(holder.id).find(|origins| {
+            origins.version == holder.version && origins.event_time == holder.event_time
+        }) else {
+            return Insert::Duplicate;
+        };
+        if origins.firsts.iter().any(|(_, first)| first.partition == position.partition) {
+            return Insert::Duplicate;
+        }
+        let best = origins.firsts.iter().min().copied();
+        origins.firsts.push((prediction.event_time, position));
+        self.note(holder.id);
+        if best < Some((prediction.event_time, position)) {
+            return Insert::DuplicateElsewhere;
+        }
+        if let Some(origins) = self.origins.get_mut(holder.id).find(|origins| {
+            origins.version == holder.version && origins.event_time == holder.event_time
+        }) {
+            origins.event_time = prediction.event_time;
+        }
+        self.replace(prediction, holder, sink);
+        Insert::Replaces(holder)
+    }
+
+    /// Puts a prediction in the place of another one, with those of its labels that it meets itself.
+    fn replace(&mut self, prediction: Pending, holder: Pending, sink: &mut impl FnMut(Change<'_>)) {
+        let same = |held: &Pending| {
+            held.id == holder.id
+                && held.version == holder.version
+                && held.event_time == holder.event_time
+        };
+        let hash = holder.id as u64;
+        if let Some(old) = self.take_pending(hash, same) {
+            self.hold(Pending { counted: old.counted, ..prediction }, None);
+            return;
+        }
+        let prediction = Pending { counted: true, ..prediction };
+        let Some(old) = self.matched.take(hash, |held| same(&held.prediction)) else { return };
+        self.emit(&old.prediction, old.labels.as_slice(), false, None, false, sink);
+        let mut kept: Vec<Seen> = old
+            .labels
+            .as_slice()
+            .iter()
+            .filter(|seen| {
+                let gap = seen.event_time - prediction.event_time;
+                seen.position.is_some() && gap <= self.spec.horizon && gap >= -self.spec.lead
+            })
+            .copied()
+            .collect();
+        if kept.is_empty() {
+            self.hold(prediction, None);
+            return;
+        }
+        // Beside an earlier real label an implicit one never counts, so it does no harm.
+        kept.extend(self.implicit(&prediction));
+        self.emit(&prediction, &kept, true, None, false, sink);
+        let labels = match kept[..] {
+            [only] => Labels::One(only),
+            _ => Labels::Many(kept),
+        };
+        self.hold(prediction, Some(labels));
+    }
+
+    fn hold(&mut self, prediction: Pending, labels: Option<Labels>) {
+        self.note(prediction.id);
+        match labels {
+            None => {
+                self.counted += usize::from(prediction.counted);
+                self.due.push(prediction.event_time, prediction.id);
+                self.pending.insert(prediction);
+            }
+            Some(labels) => {
+                self.settled.push(prediction.event_time, prediction.id);
+                self.matched.insert(Matched { prediction, labels });
+            }
+        }
+    }
+
+    fn take_pending(&mut self, hash: u64, fits: impl Fn(&Pending) -> bool) -> Option<Pending> {
+        let taken = self.pending.take(hash, fits)?;
+        self.counted -= usize::from(taken.counted);
+        Some(taken)
+    }
+
+    fn note(&mut self, id: u128) {
+        if let Some(journal) = &mut self.journal {
+            journal.push(id);
+        }
+    }
+
+    /// Lets a label meet every prediction of its id; returns its best outcome here.
+    pub fn meet(&mut self, label: &Arriving, sink: &mut impl FnMut(Change<'_>)) -> LabelOutcome {
+        let mut best = self.correct(label, sink);
+        let (spec, hash) = (self.spec, label.id as u64);
+        let seen = seen(label);
+        // A label that comes after the implicit one is a correction, also when we have not given the
+        // implicit one yet, and must come within the time for corrections.
+        let too_late = |held: &Pending| {
+            spec.absent_after.is_some_and(|absent| held.event_time + absent.delay < seen.key)
+                && label.own > held.event_time + spec.corrections_for
+        };
+        for held in self.pending.get(label.id) {
+            let beyond = matches!(meeting(&spec, label, held.event_time), Meeting::Beyond);
+            if beyond && !too_late(held) {
+                best = best.min(LabelOutcome::BeyondHorizon);
+            }
+        }
+        while let Some(prediction) = self.take_pending(hash, |held| {
+            held.id == label.id
+                && matches!(meeting(&spec, label, held.event_time), Meeting::Meets)
+                && !too_late(held)
+        }) {
+            let implicit = self.implicit(&prediction).filter(|implicit| implicit.key < seen.key);
+            let (labels, outcome, first) = match implicit {
+                Some(implicit) => {
+                    (Labels::Many(vec![implicit, seen]), LabelOutcome::Corrected, implicit)
+                }
+                None => (Labels::One(seen), LabelOutcome::Matched, seen),
+            };
+            let first = First {
+                value: first.value,
+                delay: first.event_time - prediction.event_time,
+                implicit: implicit.is_some(),
+            };
+            let corrected = first.value != seen.value;
+            self.emit(&prediction, labels.as_slice(), true, Some(first), corrected, sink);
+            self.hold(prediction, Some(labels));
+            best = best.min(outcome);
+        }
+        best
+    }
+
+    /// Lets a label meet the predictions that already have one.
+    fn correct(&mut self, label: &Arriving, sink: &mut impl FnMut(Change<'_>)) -> LabelOutcome {
+        let mut best = LabelOutcome::NoPrediction;
+        let mut changed = false;
+        for held in self.matched.get_mut(label.id) {
+            let prediction = held.prediction;
+            // What has its label is forgotten after the time for corrections.
+            if label.own > prediction.event_time + self.spec.corrections_for {
+                continue;
+            }
+            match meeting(&self.spec, label, prediction.event_time) {
+                Meeting::No => continue,
+                Meeting::Beyond => {
+                    best = best.min(LabelOutcome::BeyondHorizon);
+                    continue;
+                }
+                Meeting::Meets => {}
+            }
+            if held.labels.contains(label.position) {
+                continue;
+            }
+            let deadlines = deadlines(&self.windows, prediction.event_time);
+            let before = held.labels.clone();
+            held.labels = before.with(seen(label), &deadlines);
+            changed = true;
+            let implicit_only = before.as_slice().iter().all(|seen| seen.position.is_none());
+            let differs = held.labels.current() != before.current();
+            best = best.min(if implicit_only || differs {
+                LabelOutcome::Corrected
+            } else {
+                LabelOutcome::Duplicate
+            });
+            for (labels, add) in [(&before, false), (&held.labels, true)] {
+                contributions(labels.as_slice(), &deadlines, &mut self.changes);
+                invert_unless(add, &mut self.changes);
+                sink(Change {
+                    prediction: &prediction,
+                    contributions: &self.changes,
+                    first: None,
+                    corrected: add && differs,
+                });
+            }
+        }
+        if changed {
+            self.note(label.id);
+        }
+        best
+    }
+
+    fn emit(
+        &mut self,
+        prediction: &Pending,
+        labels: &[Seen],
+        add: bool,
+        first: Option<First>,
+        corrected: bool,
+        sink: &mut impl FnMut(Change<'_>),
+    ) {
+        let deadlines = deadlines(&self.windows, prediction.event_time);
+        contributions(labels, &deadlines, &mut self.changes);
+        invert_unless(add, &mut self.changes);
+        sink(Change { prediction, contributions: &self.changes, first, corrected });
+    }
+
+    /// The label that a prediction gets when none has come, if the plan says so.
+    fn implicit(&self, prediction: &Pending) -> Option<Seen> {
+        let absent = self.spec.absent_after?;
+        let at = prediction.event_time + absent.delay;
+        Some(Seen { value: absent.value, event_time: at, key: at, position: None })
+    }
+
+    /// Gives implicit labels and lets go of what no later record can meet.
+    ///
+    /// `predictions` and `labels` are the closing watermarks of the two inputs.
+    pub fn advance(
+        &mut self,
+        predictions: Timestamp,
+        labels: Timestamp,
+        sink: &mut impl FnMut(Change<'_>),
+        released: &mut impl FnMut(&Pending, Release),
+    ) {
+        if let Some(absent) = self.spec.absent_after {
+            self.settle_absent(labels - absent.delay, sink);
+        } else {
+            let limit = self.expiry_limit(predictions, labels);
+            self.expire_pending(limit, released);
+        }
+        let limit = (labels - self.spec.corrections_for).min(self.duplicates_limit(predictions));
+        self.expire_matched(limit, released);
+    }
+
+    /// Lets unlabelled predictions go although the labels stand still: by the predictions' own time.
+    pub fn expire_silent(
+        &mut self,
+        predictions: Timestamp,
+        released: &mut impl FnMut(&Pending, Release),
+    ) {
+        let hold = self.spec.horizon + self.spec.grace;
+        let limit = (predictions - hold).min(self.duplicates_limit(predictions));
+        self.expire_pending(limit, released);
+    }
+
+    /// Predictions before this can meet no later label.
+    fn expiry_limit(&self, predictions: Timestamp, labels: Timestamp) -> Timestamp {
+        let hold = self.spec.horizon + self.spec.grace;
+        (labels - hold).min(self.duplicates_limit(predictions))
+    }
+
+    /// Predictions before this can have no later duplicate.
+    fn duplicates_limit(&self, predictions: Timestamp) -> Timestamp {
+        predictions - self.spec.corrections_for - self.time.allowed_lateness
+    }
+
+    fn settle_absent(&mut self, limit: Timestamp, sink: &mut impl FnMut(Change<'_>)) {
+        let mut early = Vec::new();
+        while self.pop_due(limit) {
+            let ids = std::mem::take(&mut self.scratch);
+            for &hash in &ids {
+                while let Some(prediction) = self.take_pending(hash, |held| held.event_time < limit)
+                {
+                    let Some(implicit) = self.implicit(&prediction) else { continue };
+                    let first = First {
+                        value: implicit.value,
+                        delay: implicit.event_time - prediction.event_time,
+                        implicit: true,
+                    };
+                    self.emit(&prediction, &[implicit], true, Some(first), false, sink);
+                    self.hold(prediction, Some(Labels::One(implicit)));
+                }
+                early.extend(self.pending.get_short(hash).map(|held| (held.event_time, hash)));
+            }
+            self.scratch = ids;
+        }
+        self.push_again(early);
+    }
+
+    fn expire_pending(&mut self, limit: Timestamp, released: &mut impl FnMut(&Pending, Release)) {
+        let mut early = Vec::new();
+        while self.pop_due(limit) {
+            let ids = std::mem::take(&mut self.scratch);
+            for &hash in &ids {
+                while let Some(row) = self.take_pending(hash, |held| held.event_time < limit) {
+                    self.forget(&row);
+                    released(&row, Release::Unlabelled);
+                }
+                early.extend(self.pending.get_short(hash).map(|held| (held.event_time, hash)));
+            }
+            self.scratch = ids;
+        }
+        self.push_again(early);
+    }
+
+    fn pop_due(&mut self, limit: Timestamp) -> bool {
+        self.scratch.clear();
+        self.due.pop(limit, &mut self.scratch)
+    }
+
+    /// A second that was due only in part, or ids that share their low half, come back later.
+    fn push_again(&mut self, mut early: Vec<(Timestamp, u64)>) {
+        early.sort_unstable();
+        early.dedup();
+        for (event_time, hash) in early {
+            self.due.push_short(event_time, hash);
+        }
+    }
+
+    fn expire_matched(&mut self, limit: Timestamp, released: &mut impl FnMut(&Pending, Release)) {
+        let mut early = Vec::new();
+        let mut ids = std::mem::take(&mut self.scratch);
+        ids.clear();
+        while self.settled.pop(limit, &mut ids) {
+            for hash in ids.drain(..) {
+                while let Some(row) =
+                    self.matched.take(hash, |held| held.prediction.event_time < limit)
+                {
+                    self.forget(&row.prediction);
+                    released(&row.prediction, Release::Settled);
+                }
+                early.extend(
+                    self.matched.get_short(hash).map(|held| (held.prediction.event_time, hash)),
+                );
+            }
+        }
+        self.scratch = ids;
+        early.sort_unstable();
+        early.dedup();
+        for (event_time, hash) in early {
+            self.settled.push_short(event_time, hash);
+        }
+    }
+
+    fn forget(&mut self, row: &Pending) {
+        self.note(row.id);
+        if self.spread {
+            self.origins.take(row.id as u64, |origins| {
+                origins.id == row.id
+                    && origins.version == row.version
+                    && origins.event_time == row.event_time
+            });
+        }
+    }
+
+    /// Puts back a row read from a checkpoint.
+    pub fn restore(&mut self, prediction: Pending, labels: Option<Labels>) {
+        let journal = self.journal.take();
+        self.hold(prediction, labels);
+        self.journal = journal;
+    }
+
+    /// Forgets all rows of an id, before a checkpoint's newer ones replace them.
+    pub fn forget_id(&mut self, id: u128) {
+        while self.take_pending(id as u64, |held| held.id == id).is_some() {}
+        while self.matched.take(id as u64, |held| held.prediction.id == id).is_some() {}
+        while self.origins.take(id as u64, |held| held.id == id).is_some() {}
+    }
+}
+
+fn meeting(spec: &JoinSpec, label: &Arriving, prediction: Timestamp) -> Meeting {
+    let gap = label.event_time - prediction;
+    let known_in_time = label.own <= prediction + spec.horizon + spec.grace;
+    if !known_in_time || gap < -spec.lead || gap > spec.horizon + spec.grace {
+        Meeting::No
+    } else if gap > spec.horizon {
+        Meeting::Beyond
+    } else {
+        Meeting::Meets
+    }
+}
+
+fn seen(label: &Arriving) -> Seen {
+    Seen {
+        value: label.value,
+        event_time: label.event_time,
+        key: label.event_time.max(label.own),
+        position: Some(label.position),
+    }
+}
+
+fn deadlines(windows: &Windows, at: Timestamp) -> Vec<Timestamp> {
+    windows.deadlines(at).into_iter().map(|(deadline, _)| deadline).collect()
+}
+
+fn invert_unless(add: bool, contributions: &mut [Contribution]) {
+    if !add {
+        for contribution in contributions {
+            contribution.add = !contribution.add;
+        }
+    }
+}

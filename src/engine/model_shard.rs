@@ -1,0 +1,473 @@
+//! One model within one shard: its join, its panes, its tally.
+
+use super::counters::{DelayHistogram, VersionCounters};
+use super::event::{CLASS_NONE, ClassCode, LabelValue, Position, PredictionBatch};
+use super::join::{Arriving, Change, Insert, Join, Pending, Release};
+use super::layouts::Layouts;
+use super::outcome::{LabelOutcome, LabelTally, PredictionOutcome, PredictionTally};
+use super::outputs::{Outputs, Ranked};
+use super::pane::{PaneKey, PaneShape, PaneStore};
+use super::score::Resolution;
+use super::sketch::{
+    BinaryOutcome, MulticlassOutcome, Outcome, PerformanceCells, RegressionOutcome,
+    ScoredPrediction, Sign, Terms, probability_terms,
+};
+use super::slice::{SliceKey, Slicer};
+use super::spec::{ModelSpec, Task};
+use super::time::Timestamp;
+use super::waiting::Waiting;
+use super::watermark::Progress;
+use super::window::Windows;
+use std::sync::Arc;
+
+/// Versions beyond the model's maximum count as this one.
+pub const OTHER_VERSION: &str = "OTHER";
+/// Shown for predictions without a version.
+pub const NO_VERSION: &str = "unversioned";
+
+/// What one shard knows of a model: the part that the monitor merges.
+#[derive(Clone, Debug)]
+pub struct Partial {
+    /// In order of first appearance in this shard.
+    pub versions: Vec<String>,
+    pub panes: PaneStore,
+    pub tally: PredictionTally,
+    /// Label rows by how they ended for this model.
+    pub label_tally: LabelTally,
+    /// One a version.
+    pub counters: Vec<VersionCounters>,
+    pub delay: DelayHistogram,
+    /// Closing watermarks; they never go back.
+    pub predictions_closing: Timestamp,
+    pub labels_closing: Timestamp,
+    /// Unlabelled predictions held.
+    pub pending: u64,
+}
+
+/// What a model's shards share and never change.
+#[derive(Debug)]
+pub struct ModelContext {
+    pub spec: Arc<ModelSpec>,
+    pub windows: Arc<Windows>,
+    pub slicer: Slicer,
+    pub layouts: Layouts,
+    pub shape: Arc<PaneShape>,
+    /// Makes outcomes ready for the model's cells.
+    empty: PerformanceCells,
+}
+
+/// One model's state in one shard.
+#[derive(Clone)]
+pub struct ModelShard {
+    pub context: Arc<ModelContext>,
+    pub partial: Partial,
+    pub(super) join: Join,
+    pub(super) outputs: Outputs,
+    /// Whether there is a label topic to join with.
+    joined: bool,
+    groups: Vec<Group>,
+    classes: Vec<ClassCode>,
+}
+
+/// How a model reads the labels that wait.
+pub struct Reads<'a> {
+    pub waiting: &'a mut Waiting,
+    /// Which of a label's values.
+    pub column: usize,
+    /// The model's position among those of the label topic.
+    pub listener: usize,
+}
+
+/// Rows of a batch that fall into the same pane and version.
+#[derive(Clone, Debug)]
+struct Group {
+    key: PaneKey,
+    version: u16,
+    rows: Vec<u32>,
+}
+
+impl ModelContext {
+    pub fn new(spec: Arc<ModelSpec>) -> Self {
+        let windows = Arc::new(Windows::new(&spec));
+        Self {
+            empty: PerformanceCells::new(&spec.task, spec.weighted, Resolution::Fine),
+            slicer: Slicer::new(&spec),
+            layouts: Layouts::new(&spec),
+            shape: Arc::new(PaneShape {
+                windows: Arc::clone(&windows),
+                task: spec.task.clone(),
+                weighted: spec.weighted,
+            }),
+            windows,
+            spec,
+        }
+    }
+
+    /// The decision of a row: the class that the record gives, or what the score says.
+    fn decision(&self, batch: &PredictionBatch, row: usize) -> ClassCode {
+        let class = batch.classes.get(row).copied().unwrap_or(CLASS_NONE);
+        if class != CLASS_NONE {
+            return class;
+        }
+        match &self.spec.task {
+            Task::Binary { threshold, .. } => ClassCode::from(batch.scores[row] >= *threshold),
+            Task::Multiclass { classes, .. } => {
+                let row = probabilities(batch, row, classes.len());
+                probability_terms(row, 0).top_class.unwrap_or(CLASS_NONE)
+            }
+            Task::Regression { .. } => CLASS_NONE,
+        }
+    }
+
+    /// What a prediction with this label adds to its cells.
+    fn terms(&self, outputs: &Outputs, prediction: &Pending, label: LabelValue) -> Terms {
+        let weight = prediction.weight;
+        let outcome = match (&self.spec.task, label) {
+            (Task::Multiclass { classes, .. }, LabelValue::Class(label)) => {
+                let known = outputs
+                    .get(prediction.output)
+                    .map(|ranked| probability_terms(&ranked.row(classes.len()), label))
+                    .unwrap_or_default();
+                Outcome::Multiclass(MulticlassOutcome {
+                    decision: prediction.class,
+                    label,
+                    log_loss: known.log_loss,
+                    rank: known.rank,
+                    top: known.top,
+                    weight,
+                })
+            }
+            (_, LabelValue::Class(label)) => Outcome::Binary(BinaryOutcome {
+                score: Some(f64::from_bits(prediction.output)).filter(|score| !score.is_nan()),
+                decision: prediction.class == 1,
+                label: label == 1,
+                weight,
+            }),
+            (_, LabelValue::Number(label)) => Outcome::Regression(RegressionOutcome {
+                prediction: f64::from_bits(prediction.output),
+                label,
+                weight,
+            }),
+        };
+        self.empty.terms(&outcome)
+    }
+}
+
+fn probabilities(batch: &PredictionBatch, row: usize, classes: usize) -> &[f64] {
+    batch.probabilities.get(row * classes..(row + 1) * classes).unwrap_or(&[])
+}
+
+impl Partial {
+    pub fn new(shape: Arc<PaneShape>) -> Self {
+        Self {
+            versions: Vec::new(),
+            panes: PaneStore::new(shape),
+            tally: PredictionTally::default(),
+            label_tally: LabelTally::default(),
+            counters: Vec::new(),
+            delay: DelayHistogram::default(),
+            predictions_closing: Timestamp::MIN,
+            labels_closing: Timestamp::MIN,
+            pending: 0,
+        }
+    }
+
+    pub fn version_index(&self, version: &str) -> Option<u16> {
+        self.versions.iter().position(|known| known == version).map(|at| at as u16)
+    }
+
+    fn intern(&mut self, version: &str, versions_max: usize) -> u16 {
+        let version = if version.is_empty() { NO_VERSION } else { version };
+        if let Some(index) = self.version_index(version) {
+            return index;
+        }
+        if self.versions.len() >= versions_max && version != OTHER_VERSION {
+            return self.intern(OTHER_VERSION, versions_max);
+        }
+        self.versions.push(version.to_owned());
+        self.counters.push(VersionCounters::default());
+        self.versions.len() as u16 - 1
+    }
+
+    /// Takes up what a label changed.
+    fn settle(&mut self, context: &ModelContext, outputs: &Outputs, change: &Change<'_>) {
+        let prediction = change.prediction;
+        let keys = context.slicer.keys(prediction.codes);
+        if let Some(key) = self.panes.locate(prediction.event_time) {
+            let terms = change
+                .contributions
+                .iter()
+                .map(|change| (*change, context.terms(outputs, prediction, change.value)));
+            self.panes.apply(key, prediction.version, keys.clone(), prediction.event_time, terms);
+        }
+        let counters = &mut self.counters[usize::from(prediction.version)];
+        counters.corrections += u64::from(change.corrected);
+        let Some(first) = change.first.filter(|_| !prediction.counted) else { return };
+        self.tally.count(if first.implicit {
+            counters.implicit += 1;
+            PredictionOutcome::Implicit
+        } else {
+            self.delay.observe(first.delay);
+            PredictionOutcome::Matched
+        });
+        let predicted = match context.spec.task {
+            Task::Multiclass { .. } => f64::NAN,
+            _ => f64::from_bits(prediction.output),
+        };
+        for key in std::iter::once(SliceKey::WHOLE).chain(keys) {
+            counters.slices.entry(key).or_default().pair(prediction.class, predicted, first.value);
+        }
+    }
+}
+
+impl ModelShard {
+    pub fn new(context: Arc<ModelContext>, joined: bool, spread: bool) -> Self {
+        let spec = &context.spec;
+        Self {
+            partial: Partial::new(Arc::clone(&context.shape)),
+            join: Join::new(spec.join, spec.time, Arc::clone(&context.windows), spread),
+            outputs: Outputs::default(),
+            joined,
+            groups: Vec::new(),
+            classes: Vec::new(),
+            context,
+        }
+    }
+
+    /// Predictions held, with or without a label.
+    pub fn held(&self) -> usize {
+        self.join.held()
+    }
+
+    /// Takes up a batch of predictions. `newest_before` says how far the partition had come before each
+    /// row; `waiting` are the labels that came first.
+    pub fn apply(
+        &mut self,
+        batch: &PredictionBatch,
+        newest_before: &[Progress],
+        waiting: Option<Reads<'_>>,
+    ) {
+        let mut waiting = waiting;
+        self.groups.clear();
+        self.classes.clear();
+        for row in 0..batch.len() {
+            let class = self.context.decision(batch, row);
+            self.classes.push(class);
+            let outcome = self.accept(batch, row, newest_before[row], waiting.as_mut());
+            if let Some(outcome) = outcome {
+                self.partial.tally.count(outcome);
+            }
+        }
+        for group in &self.groups {
+            let version = &self.partial.versions[usize::from(group.version)];
+            let (layout, _) = self.context.layouts.of(version);
+            self.partial.panes.fold(
+                group.key,
+                group.version,
+                layout,
+                batch,
+                &self.classes,
+                &group.rows,
+            );
+        }
+        self.partial.pending = self.join.pending() as u64;
+    }
+
+    /// Takes up one row; `None` if it is held and its outcome comes later.
+    fn accept(
+        &mut self,
+        batch: &PredictionBatch,
+        row: usize,
+        newest_before: Progress,
+        waiting: Option<&mut Reads<'_>>,
+    ) -> Option<PredictionOutcome> {
+        let event_time = batch.event_times[row];
+        let (time, join) = (self.context.spec.time, self.context.spec.join);
+        if event_time > batch.record_times[row] + time.future_tolerance {
+            return Some(PredictionOutcome::TooFarInFuture);
+        }
+        if join.start.is_some_and(|start| event_time < start) {
+            return Some(PredictionOutcome::BeforeStart);
+        }
+        if newest_before.own(time.out_of_orderness) > event_time + time.allowed_lateness {
+            return Some(PredictionOutcome::Late);
+        }
+        let version = self.partial.intern(batch.versions.get(row), self.context.spec.versions_max);
+        let mut prediction = self.pending(batch, row, version);
+        if !self.joined || self.join.held() as u64 >= join.pending_max {
+            self.count(batch, row, &prediction);
+            self.select(row, &prediction);
+            self.free(&prediction);
+            let joined = self.joined;
+            return Some(if joined {
+                PredictionOutcome::Shed
+            } else {
+                PredictionOutcome::NotJoined
+            });
+        }
+        if matches!(self.context.spec.task, Task::Multiclass { .. }) {
+            let classes = self.context.spec.task.class_count();
+            prediction.output = self.outputs.put(Ranked::new(probabilities(batch, row, classes)));
+        }
+        let position = Position {
+            partition: batch.partition,
+            offset: batch.offsets[row],
+            row: batch.rows[row],
+        };
+        let (context, partial, outputs) = (&self.context, &mut self.partial, &self.outputs);
+        let inserted = self.join.insert(prediction, position, &mut |change| {
+            partial.settle(context, outputs, &change);
+        });
+        match inserted {
+            Insert::Duplicate => {
+                self.free(&prediction);
+                return Some(PredictionOutcome::Duplicate);
+            }
+            Insert::DuplicateElsewhere => {
+                // Features are not kept, so they cannot be taken back: every partition's first is folded.
+                self.select(row, &prediction);
+                self.free(&prediction);
+                return Some(PredictionOutcome::Duplicate);
+            }
+            Insert::Replaces(old) => self.uncount(&old),
+            Insert::Accepted => {}
+        }
+        self.count(batch, row, &prediction);
+        self.select(row, &prediction);
+        if let Some(reads) = waiting {
+            self.offer(reads, prediction.id);
+        }
+        matches!(inserted, Insert::Replaces(_)).then_some(PredictionOutcome::Duplicate)
+    }
+
+    fn pending(&self, batch: &PredictionBatch, row: usize, version: u16) -> Pending {
+        Pending {
+            id: batch.ids[row],
+            codes: self.context.slicer.codes(batch, row),
+            event_time: batch.event_times[row],
+            output: batch.scores.get(row).map_or(0, |score| score.to_bits()),
+            weight: batch.weights.get(row).copied().unwrap_or(1.0),
+            version,
+            class: self.classes[row],
+            counted: false,
+        }
+    }
+
+    fn free(&mut self, prediction: &Pending) {
+        if matches!(self.context.spec.task, Task::Multiclass { .. }) {
+            self.outputs.free(prediction.output);
+        }
+    }
+
+    fn scored(&self, prediction: &Pending) -> ScoredPrediction {
+        ScoredPrediction {
+            score: Some(f64::from_bits(prediction.output)),
+            decision: prediction.class == 1,
+            weight: prediction.weight,
+        }
+    }
+
+    fn count(&mut self, batch: &PredictionBatch, row: usize, prediction: &Pending) {
+        let keys = self.context.slicer.keys(prediction.codes);
+        if let Some(key) = self.partial.panes.locate(prediction.event_time) {
+            let scored = self.scored(prediction);
+            self.partial.panes.count_prediction(
+                key,
+                prediction.version,
+                keys.clone(),
+                &scored,
+                Sign::Add,
+            );
+        }
+        let counters = &mut self.partial.counters[usize::from(prediction.version)];
+        counters.newest = counters.newest.max(batch.event_times[row]);
+        for key in std::iter::once(SliceKey::WHOLE).chain(keys) {
+            counters.slices.entry(key).or_default().predictions += 1;
+        }
+    }
+
+    /// A prediction gave way to one of another partition: it leaves its pane, not the counters.
+    fn uncount(&mut self, old: &Pending) {
+        if let Some(key) = self.partial.panes.locate(old.event_time) {
+            let scored = self.scored(old);
+            let keys = self.context.slicer.keys(old.codes);
+            self.partial.panes.count_prediction(key, old.version, keys, &scored, Sign::Remove);
+        }
+        self.free(old);
+    }
+
+    /// Notes that the row's features belong to a pane.
+    fn select(&mut self, row: usize, prediction: &Pending) {
+        let Some(key) = self.partial.panes.locate(prediction.event_time) else { return };
+        let version = prediction.version;
+        let row = row as u32;
+        match self.groups.iter_mut().find(|group| group.key == key && group.version == version) {
+            Some(group) => group.rows.push(row),
+            None => self.groups.push(Group { key, version, rows: vec![row] }),
+        }
+    }
+
+    /// Lets the labels that came first meet a new prediction.
+    fn offer(&mut self, reads: &mut Reads<'_>, id: u128) {
+        let out_of_orderness = self.context.spec.time.out_of_orderness;
+        let column = reads.column;
+        reads.waiting.offer(id, reads.listener, |label| {
+            let Some(value) = label.values.get(column) else { return LabelOutcome::NoPrediction };
+            let own = Progress { newest: label.newest_before }.own(out_of_orderness);
+            self.meet(&Arriving {
+                id,
+                value,
+                event_time: label.event_time,
+                own,
+                position: label.position,
+            })
+        });
+    }
+
+    /// Lets a label meet this model's predictions.
+    pub fn meet(&mut self, label: &Arriving) -> LabelOutcome {
+        let (context, partial, outputs) = (&self.context, &mut self.partial, &self.outputs);
+        let outcome =
+            self.join.meet(label, &mut |change| partial.settle(context, outputs, &change));
+        self.partial.pending = self.join.pending() as u64;
+        outcome
+    }
+
+    /// Moves the closing watermarks on and lets go of what they settle.
+    pub fn advance(&mut self, predictions: Timestamp, labels: Timestamp, silent: bool) {
+        let partial = &mut self.partial;
+        partial.predictions_closing = partial.predictions_closing.max(predictions);
+        partial.labels_closing = partial.labels_closing.max(labels);
+        let (predictions, labels) = (partial.predictions_closing, partial.labels_closing);
+        let (context, outputs) = (&self.context, &self.outputs);
+        let (mut freed, mut expired) = (Vec::new(), 0u64);
+        let multiclass = matches!(context.spec.task, Task::Multiclass { .. });
+        let mut released = |prediction: &Pending, release: Release| {
+            expired += u64::from(release == Release::Unlabelled && !prediction.counted);
+            if multiclass {
+                freed.push(prediction.output);
+            }
+        };
+        self.join.advance(
+            predictions,
+            labels,
+            &mut |change| partial.settle(context, outputs, &change),
+            &mut released,
+        );
+        let mut in_silence = 0;
+        if silent {
+            self.join.expire_silent(predictions, &mut |prediction, _| {
+                in_silence += u64::from(!prediction.counted);
+                if multiclass {
+                    freed.push(prediction.output);
+                }
+            });
+        }
+        partial.tally.0[PredictionOutcome::ExpiredUnlabelled as usize] += expired;
+        partial.tally.0[PredictionOutcome::ExpiredLabelsSilent as usize] += in_silence;
+        partial.pending = self.join.pending() as u64;
+        for slot in freed {
+            self.outputs.free(slot);
+        }
+    }
+}

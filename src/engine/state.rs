@@ -1,0 +1,339 @@
+//! A shard's state as bytes: whole, or only what changed since the last time.
+//!
+//! Sections are encoded with postcard. A whole snapshot and the deltas after it, applied in order, give
+//! the state back bit for bit. Versioning, checksums and files are the checkpoint's business.
+
+use super::counters::{DelayHistogram, VersionCounters};
+use super::join::{Matched, Origins, Pending};
+use super::labels::Labels;
+use super::model_shard::{ModelShard, Partial};
+use super::outcome::LabelTally;
+use super::outcome::PredictionTally;
+use super::outputs::Ranked;
+use super::pane::{Pane, PaneKey, Released};
+use super::shard::{Input, InputKey, Shard};
+use super::spec::Task;
+use super::table::Keyed;
+use super::time::Timestamp;
+use super::waiting::WaitingLabel;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// A part of a snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Section {
+    pub id: SectionName,
+    pub bytes: Vec<u8>,
+}
+
+/// What a section holds, and of which model or label topic of the group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SectionName {
+    pub part: Part,
+    pub index: u16,
+}
+
+/// The numbers are those of the file format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u16)]
+pub enum Part {
+    /// Offsets, watermarks, tallies.
+    Inputs = 0,
+    /// A model's versions, tallies, counters.
+    Model = 1,
+    /// A model's predictions.
+    Join = 2,
+    Panes = 3,
+    /// A label topic's waiting labels.
+    Waiting = 4,
+    /// A monitor's memory, with the outbox.
+    Monitor = 5,
+}
+
+impl Part {
+    /// The one section of this kind, or the first of several.
+    pub const fn at(self, index: usize) -> SectionName {
+        SectionName { part: self, index: index as u16 }
+    }
+}
+
+impl SectionName {
+    /// As the file format numbers it.
+    pub fn number(self) -> u32 {
+        (self.part as u32) << 16 | u32::from(self.index)
+    }
+
+    /// `None` for a number that this version does not know.
+    pub fn from_number(number: u32) -> Option<Self> {
+        let part = match number >> 16 {
+            0 => Part::Inputs,
+            1 => Part::Model,
+            2 => Part::Join,
+            3 => Part::Panes,
+            4 => Part::Waiting,
+            5 => Part::Monitor,
+            _ => return None,
+        };
+        Some(Self { part, index: number as u16 })
+    }
+}
+
+impl fmt::Display for SectionName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let part = match self.part {
+            Part::Inputs => return f.write_str("inputs"),
+            Part::Model => "model",
+            Part::Join => "join",
+            Part::Panes => "panes",
+            Part::Waiting => "waiting",
+            Part::Monitor => return f.write_str("monitor"),
+        };
+        write!(f, "{part}/{}", self.index)
+    }
+}
+
+/// Whole, or what changed since the snapshot before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SnapshotKind {
+    Full,
+    Delta,
+}
+
+/// Why bytes are not a state of this plan.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StateError {
+    #[error("section `{section}` cannot be read: {message}")]
+    Unreadable { section: String, message: String },
+    #[error("section `{section}` is missing")]
+    Missing { section: String },
+    #[error("the state is of models [{found}], the configuration has [{expected}]")]
+    OtherModels { found: String, expected: String },
+}
+
+#[derive(Serialize, Deserialize)]
+struct Head {
+    models: Vec<String>,
+    inputs: Vec<(InputKey, Input)>,
+    label_tallies: Vec<LabelTally>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ModelHead {
+    versions: Vec<String>,
+    tally: PredictionTally,
+    label_tally: LabelTally,
+    counters: Vec<VersionCounters>,
+    delay: DelayHistogram,
+    predictions_closing: Timestamp,
+    labels_closing: Timestamp,
+    released: Released,
+}
+
+/// All rows of one id; what is not listed is no longer held.
+#[derive(Serialize, Deserialize)]
+struct IdRows {
+    id: u128,
+    pending: Vec<(Pending, Option<Ranked>)>,
+    matched: Vec<(Matched, Option<Ranked>)>,
+    origins: Vec<Origins>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct IdLabels {
+    id: u128,
+    labels: Vec<WaitingLabel>,
+}
+
+impl Shard {
+    /// Encodes the state and starts to note what changes from here on.
+    pub fn snapshot(&mut self, kind: SnapshotKind) -> Vec<Section> {
+        let head = Head {
+            models: self.spec.models.iter().map(|m| m.context.spec.name.to_string()).collect(),
+            inputs: self.inputs.iter().map(|(key, input)| (*key, input.clone())).collect(),
+            label_tallies: self.label_tallies.clone(),
+        };
+        let mut sections = vec![section(Part::Inputs.at(0), &head)];
+        for (at, model) in self.models.iter_mut().enumerate() {
+            sections.push(section(Part::Model.at(at), &ModelHead::of(&model.partial)));
+            sections.push(section(Part::Join.at(at), &model.rows(kind)));
+            sections.push(section(Part::Panes.at(at), &model.panes(kind)));
+        }
+        for (at, waiting) in self.waiting.iter_mut().enumerate() {
+            let changed = waiting.journal.replace(Vec::new());
+            let ids = match (kind, changed) {
+                (SnapshotKind::Delta, Some(changed)) => distinct(changed),
+                _ => distinct(waiting.labels.iter().map(Keyed::id).collect()),
+            };
+            let rows: Vec<IdLabels> = ids
+                .into_iter()
+                .map(|id| {
+                    let mut labels: Vec<_> = waiting.labels.get(id).cloned().collect();
+                    labels.sort_by_key(|label| label.position);
+                    IdLabels { id, labels }
+                })
+                .collect();
+            sections.push(section(Part::Waiting.at(at), &rows));
+        }
+        sections
+    }
+
+    /// Applies a snapshot: a whole one to a new shard, then the deltas after it.
+    pub fn restore(&mut self, sections: &[Section]) -> Result<(), StateError> {
+        let head: Head = read(sections, Part::Inputs.at(0))?;
+        let expected: Vec<&str> = self.spec.models.iter().map(|m| &*m.context.spec.name).collect();
+        if head.models != expected {
+            return Err(StateError::OtherModels {
+                found: head.models.join(", "),
+                expected: expected.join(", "),
+            });
+        }
+        self.inputs = head.inputs.into_iter().collect();
+        self.label_tallies = head.label_tallies;
+        for (at, model) in self.models.iter_mut().enumerate() {
+            let head: ModelHead = read(sections, Part::Model.at(at))?;
+            let rows: Vec<IdRows> = read(sections, Part::Join.at(at))?;
+            let panes: Vec<(PaneKey, Option<Pane>)> = read(sections, Part::Panes.at(at))?;
+            head.give(&mut model.partial);
+            for (key, pane) in panes {
+                model.partial.panes.restore(key, pane);
+            }
+            for row in rows {
+                model.restore_rows(row);
+            }
+            model.partial.pending = model.join.pending() as u64;
+        }
+        for (at, waiting) in self.waiting.iter_mut().enumerate() {
+            let rows: Vec<IdLabels> = read(sections, Part::Waiting.at(at))?;
+            for row in rows {
+                waiting.forget_id(row.id);
+                row.labels.into_iter().for_each(|label| waiting.restore(label));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl ModelHead {
+    fn of(partial: &Partial) -> Self {
+        Self {
+            versions: partial.versions.clone(),
+            tally: partial.tally.clone(),
+            label_tally: partial.label_tally.clone(),
+            counters: partial.counters.clone(),
+            delay: partial.delay.clone(),
+            predictions_closing: partial.predictions_closing,
+            labels_closing: partial.labels_closing,
+            released: partial.panes.released().clone(),
+        }
+    }
+
+    fn give(self, partial: &mut Partial) {
+        partial.versions = self.versions;
+        partial.tally = self.tally;
+        partial.label_tally = self.label_tally;
+        partial.counters = self.counters;
+        partial.delay = self.delay;
+        partial.predictions_closing = self.predictions_closing;
+        partial.labels_closing = self.labels_closing;
+        partial.panes.restore_released(self.released);
+    }
+}
+
+impl ModelShard {
+    fn rows(&mut self, kind: SnapshotKind) -> Vec<IdRows> {
+        let changed = self.join.journal.replace(Vec::new());
+        let ids = match (kind, changed) {
+            (SnapshotKind::Delta, Some(changed)) => distinct(changed),
+            _ => {
+                let pending = self.join.pending.iter().map(Keyed::id);
+                distinct(pending.chain(self.join.matched.iter().map(Keyed::id)).collect())
+            }
+        };
+        ids.into_iter().map(|id| self.rows_of(id)).collect()
+    }
+
+    fn rows_of(&self, id: u128) -> IdRows {
+        let multiclass = self.is_multiclass();
+        let ranked = |row: &Pending| multiclass.then(|| self.outputs.get(row.output).cloned())?;
+        let mut pending: Vec<_> =
+            self.join.pending.get(id).map(|row| (*row, ranked(row))).collect();
+        pending.sort_by_key(|(row, _)| (row.event_time, row.version));
+        let mut matched: Vec<_> =
+            self.join.matched.get(id).map(|row| (row.clone(), ranked(&row.prediction))).collect();
+        matched.sort_by_key(|(row, _)| (row.prediction.event_time, row.prediction.version));
+        let mut origins: Vec<_> = self.join.origins.get(id).cloned().collect();
+        origins.sort_by_key(|row| (row.event_time, row.version));
+        IdRows { id, pending, matched, origins }
+    }
+
+    fn is_multiclass(&self) -> bool {
+        matches!(self.context.spec.task, Task::Multiclass { .. })
+    }
+
+    fn restore_rows(&mut self, rows: IdRows) {
+        if self.is_multiclass() {
+            let held: Vec<u64> = self
+                .join
+                .pending
+                .get(rows.id)
+                .map(|row| row.output)
+                .chain(self.join.matched.get(rows.id).map(|row| row.prediction.output))
+                .collect();
+            held.into_iter().for_each(|slot| self.outputs.free(slot));
+        }
+        self.join.forget_id(rows.id);
+        for (mut row, ranked) in rows.pending {
+            self.restore_output(&mut row, ranked);
+            self.join.restore(row, None);
+        }
+        for (Matched { mut prediction, labels }, ranked) in rows.matched {
+            self.restore_output(&mut prediction, ranked);
+            self.join.restore(prediction, Some(Labels::clone(&labels)));
+        }
+        for origins in rows.origins {
+            self.join.origins.insert(origins);
+        }
+    }
+
+    fn restore_output(&mut self, row: &mut Pending, ranked: Option<Ranked>) {
+        if let Some(ranked) = ranked {
+            row.output = self.outputs.put(ranked);
+        }
+    }
+
+    fn panes(&mut self, kind: SnapshotKind) -> Vec<(PaneKey, Option<Pane>)> {
+        let panes = &mut self.partial.panes;
+        let changed = panes.take_unsaved();
+        match kind {
+            SnapshotKind::Full => panes.iter().map(|(key, p)| (key, Some(p.clone()))).collect(),
+            SnapshotKind::Delta => {
+                changed.into_iter().map(|key| (key, panes.get(key).cloned())).collect()
+            }
+        }
+    }
+}
+
+fn distinct(mut ids: Vec<u128>) -> Vec<u128> {
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}
+
+/// Encodes one section.
+pub fn section<T: Serialize>(id: SectionName, value: &T) -> Section {
+    let bytes = postcard::to_allocvec(value).expect("the state has no type that cannot be encoded");
+    Section { id, bytes }
+}
+
+/// Decodes one section.
+pub fn read<T: DeserializeOwned>(sections: &[Section], id: SectionName) -> Result<T, StateError> {
+    let section = sections
+        .iter()
+        .find(|section| section.id == id)
+        .ok_or_else(|| StateError::Missing { section: id.to_string() })?;
+    postcard::from_bytes(&section.bytes).map_err(|error| StateError::Unreadable {
+        section: id.to_string(),
+        message: error.to_string(),
+    })
+}

@@ -1,0 +1,142 @@
+//! A window of one version: the sum of its panes over all shards.
+
+use super::model_shard::Partial;
+use super::pane::{Pane, PaneKey, VersionPane, merge_features, stages_seen};
+use super::sketch::feature::FeatureSketch;
+use super::sketch::{PerformanceCells, Sketch};
+use super::slice::SliceKey;
+use super::time::Timestamp;
+use std::collections::BTreeMap;
+
+/// One slice of a window.
+#[derive(Clone, Debug, Default)]
+pub struct SliceSum {
+    pub predictions: u64,
+    /// `None` without a labelled prediction.
+    pub cells: Option<PerformanceCells>,
+}
+
+/// Features, scores and classes of a window.
+#[derive(Clone, Debug, Default)]
+pub struct FeatureSum {
+    pub features: Vec<FeatureSketch>,
+    pub score: FeatureSketch,
+    pub classes: FeatureSketch,
+}
+
+/// First and last Kafka offset of a window's predictions, by partition.
+pub type OffsetSpans = BTreeMap<i32, (i64, i64)>;
+
+/// What to read of a window.
+#[derive(Clone, Copy, Debug)]
+pub struct Range<'a> {
+    pub version: &'a str,
+    pub start: Timestamp,
+    pub end: Timestamp,
+}
+
+impl SliceSum {
+    /// Labelled predictions.
+    pub fn labelled(&self) -> u64 {
+        self.cells.as_ref().map_or(0, PerformanceCells::rows)
+    }
+
+    /// Labelled share of the predictions; `None` without predictions.
+    pub fn coverage(&self) -> Option<f64> {
+        (self.predictions > 0).then(|| self.labelled() as f64 / self.predictions as f64)
+    }
+
+    fn add(&mut self, cells: &PerformanceCells) {
+        match &mut self.cells {
+            Some(mine) => mine.merge(cells),
+            None => self.cells = Some(cells.clone()),
+        }
+    }
+}
+
+/// The panes of a version in a range, over all shards.
+fn panes<'a>(
+    shards: &'a [&'a Partial],
+    range: Range<'a>,
+) -> impl Iterator<Item = (PaneKey, &'a Pane, &'a VersionPane, &'a Partial)> {
+    shards
+        .iter()
+        .filter_map(move |shard| Some((shard, shard.version_index(range.version)?)))
+        .flat_map(move |(shard, version)| {
+            shard
+                .panes
+                .range(range.start, range.end)
+                .filter_map(move |(key, pane)| Some((key, pane, pane.version(version)?, *shard)))
+        })
+}
+
+/// The whole model in a window: with every label known so far, or as a judgement sees it.
+pub fn whole(shards: &[&Partial], range: Range<'_>, judgement: Option<usize>) -> SliceSum {
+    let mut sum = SliceSum::default();
+    for (key, _, pane, shard) in panes(shards, range) {
+        let Some(slice) = pane.slice(SliceKey::WHOLE) else { continue };
+        sum.predictions += slice.predictions;
+        let windows = &shard.panes.shape().windows;
+        let seen =
+            judgement.map_or(slice.stages.len(), |judgement| stages_seen(windows, key, judgement));
+        slice.stages.iter().take(seen).flatten().for_each(|cells| sum.add(cells));
+    }
+    sum.cells = sum.cells.filter(|cells| !cells.is_empty());
+    sum
+}
+
+/// Every slice of a window, with every label known so far; the whole model first.
+pub fn slices(shards: &[&Partial], range: Range<'_>) -> BTreeMap<SliceKey, SliceSum> {
+    let mut sums: BTreeMap<SliceKey, SliceSum> = BTreeMap::new();
+    for (_, _, pane, _) in panes(shards, range) {
+        for (key, slice) in &pane.slices {
+            let sum = sums.entry(*key).or_default();
+            sum.predictions += slice.predictions;
+            slice.stages.iter().flatten().for_each(|cells| sum.add(cells));
+        }
+    }
+    for sum in sums.values_mut() {
+        sum.cells = sum.cells.take().filter(|cells| !cells.is_empty());
+    }
+    sums
+}
+
+/// The distributions of a window.
+pub fn features(shards: &[&Partial], range: Range<'_>) -> FeatureSum {
+    let mut sum = FeatureSum::default();
+    for (_, _, pane, _) in panes(shards, range) {
+        merge_features(&mut sum.features, &pane.features);
+        sum.score.merge(&pane.score);
+        sum.classes.merge(&pane.classes);
+    }
+    sum
+}
+
+/// Where a window's predictions stand in their topic.
+pub fn offsets(shards: &[&Partial], range: Range<'_>) -> OffsetSpans {
+    let mut spans = OffsetSpans::new();
+    for (_, _, pane, _) in panes(shards, range) {
+        for (partition, first, last) in &pane.offsets {
+            let span = spans.entry(*partition).or_insert((*first, *last));
+            *span = (span.0.min(*first), span.1.max(*last));
+        }
+    }
+    spans
+}
+
+/// Versions with a pane in a range, sorted.
+pub fn versions(shards: &[&Partial], start: Timestamp, end: Timestamp) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for shard in shards {
+        for (_, pane) in shard.panes.range(start, end) {
+            for (version, _) in pane.versions.iter().filter(|(_, pane)| pane.has_predictions()) {
+                let name = &shard.versions[usize::from(*version)];
+                if !found.contains(name) {
+                    found.push(name.clone());
+                }
+            }
+        }
+    }
+    found.sort();
+    found
+}

@@ -1,0 +1,122 @@
+//! Rows by id, and queues that give them back in event-time order.
+//!
+//! Ids are 128-bit hashes already, so their low half serves as the hash. The rows are spread over many
+//! small tables: a table that grows moves a small part of the rows, not all of them at once.
+
+use super::time::Timestamp;
+use hashbrown::HashTable;
+use std::collections::BTreeMap;
+
+const TABLES: usize = 256;
+
+/// A row with an id. Several rows may share one.
+pub trait Keyed {
+    fn id(&self) -> u128;
+    fn event_time(&self) -> Timestamp;
+}
+
+/// A multimap from id to rows.
+#[derive(Clone)]
+pub struct Table<T> {
+    parts: Vec<HashTable<T>>,
+    len: usize,
+}
+
+impl<T: Keyed> Table<T> {
+    pub fn new() -> Self {
+        Self { parts: (0..TABLES).map(|_| HashTable::new()).collect(), len: 0 }
+    }
+
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    pub fn insert(&mut self, row: T) {
+        let hash = row.id() as u64;
+        self.parts[part(hash)].insert_unique(hash, row, |row| row.id() as u64);
+        self.len += 1;
+    }
+
+    /// Rows with this id, in no particular order.
+    pub fn get(&self, id: u128) -> impl Iterator<Item = &T> {
+        self.get_short(id as u64).filter(move |row| row.id() == id)
+    }
+
+    /// Rows whose id has this low half.
+    pub fn get_short(&self, hash: u64) -> impl Iterator<Item = &T> {
+        self.parts[part(hash)].iter_hash(hash).filter(move |row| row.id() as u64 == hash)
+    }
+
+    pub fn get_mut(&mut self, id: u128) -> impl Iterator<Item = &mut T> {
+        let hash = id as u64;
+        self.parts[part(hash)].iter_hash_mut(hash).filter(move |row| row.id() == id)
+    }
+
+    /// Takes out one row whose id has this low half and that fits.
+    pub fn take(&mut self, hash: u64, fits: impl Fn(&T) -> bool) -> Option<T> {
+        let found =
+            self.parts[part(hash)].find_entry(hash, |row| row.id() as u64 == hash && fits(row));
+        let (row, _) = found.ok()?.remove();
+        self.len -= 1;
+        Some(row)
+    }
+
+    /// All rows, in no particular order: sort before anything leaves.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.parts.iter().flat_map(HashTable::iter)
+    }
+}
+
+impl<T: Keyed> Default for Table<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn part(hash: u64) -> usize {
+    // The table itself uses the top seven bits and the low ones.
+    (hash >> 32) as usize % TABLES
+}
+
+/// Short ids by second of event time.
+#[derive(Clone, Debug, Default)]
+pub struct Queue {
+    seconds: BTreeMap<i64, Vec<u64>>,
+}
+
+impl Queue {
+    pub fn push(&mut self, event_time: Timestamp, id: u128) {
+        self.seconds.entry(second(event_time)).or_default().push(id as u64);
+    }
+
+    /// Whether something may be due before `limit`.
+    pub fn is_due(&self, limit: Timestamp) -> bool {
+        self.seconds
+            .first_key_value()
+            .is_some_and(|(&first, _)| Timestamp::from_secs(first) < limit)
+    }
+
+    /// Moves the ids of the oldest second that starts before `limit` to `out`. Some of them may have an
+    /// event time at or after the limit: the caller pushes those again.
+    pub fn pop(&mut self, limit: Timestamp, out: &mut Vec<u64>) -> bool {
+        if !self.is_due(limit) {
+            return false;
+        }
+        let Some((_, ids)) = self.seconds.pop_first() else { return false };
+        out.extend(ids);
+        true
+    }
+
+    /// Puts back what `pop` gave too early.
+    pub fn push_short(&mut self, event_time: Timestamp, id: u64) {
+        self.seconds.entry(second(event_time)).or_default().push(id);
+    }
+}
+
+fn second(event_time: Timestamp) -> i64 {
+    event_time.0.div_euclid(1_000_000)
+}

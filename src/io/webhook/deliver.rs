@@ -1,0 +1,334 @@
+//! One attempt to deliver a request, and the task that makes attempts.
+
+use super::retry_after;
+use super::signature::{ID_HEADER, SIGNATURE_HEADER, SigningSecret, TIMESTAMP_HEADER, sign};
+use super::template::Template;
+use crate::engine::outbox::{Attempt, Outcome};
+use crate::engine::text::clip;
+use crate::engine::time::Timestamp;
+use crate::io::Now;
+use crate::io::telemetry::{
+    Counter, Histogram, Telemetry, WEBHOOK_FAILURES, WEBHOOK_REQUESTS, WEBHOOK_SECONDS,
+};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::{Client, Proxy, Response, Url, redirect};
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+use thiserror::Error as ThisError;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
+use tracing::{info, warn};
+
+/// Bytes of an answer that are read, so that the connection can be used again; what follows is not.
+pub const RESPONSE_BYTES_MAX: usize = 4 << 10;
+/// Attempts at the same time, over all webhooks.
+pub const CONCURRENT_MAX: usize = 8;
+/// Bounds of a target's timeout.
+const TIMEOUT: std::ops::RangeInclusive<Duration> =
+    Duration::from_millis(1)..=Duration::from_secs(300);
+/// Secrets shorter than this are not searched for in error texts.
+const REDACT_CHARS_MIN: usize = 4;
+
+/// A declared webhook.
+#[derive(Clone)]
+pub struct Target {
+    pub name: Arc<str>,
+    /// http or https. A secret as a whole.
+    pub url: String,
+    /// The newest first; empty: requests are not signed.
+    pub secrets: Vec<SigningSecret>,
+    /// Sent with each request, for instance `Authorization`; values are secrets.
+    pub headers: Vec<(String, String)>,
+    /// For the whole exchange. Standard Webhooks advises 15 to 30 s.
+    pub timeout: Duration,
+    /// Statuses besides 2xx that mean the request is there, for instance 409 of Airflow.
+    pub success_statuses: Vec<u16>,
+    /// The body's form, if the target has its own; without one the event is sent as it is.
+    pub template: Option<Template>,
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Target").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// What all targets share.
+#[derive(Clone, Default)]
+pub struct DelivererOptions {
+    /// A proxy for all requests. Without one the environment's proxies are not used either: where
+    /// requests go is the configuration's business alone.
+    pub proxy: Option<String>,
+}
+
+/// Names the webhook and what is wrong, never a value.
+#[derive(Debug, ThisError)]
+pub enum DelivererError {
+    #[error("webhook `{webhook}`: the URL is not an http or https address")]
+    Url { webhook: Arc<str> },
+    #[error(
+        "webhook `{webhook}`: header {header:?} has a name or a value that HTTP does not allow"
+    )]
+    Header { webhook: Arc<str>, header: String },
+    #[error("webhook `{webhook}`: the timeout must be from 1ms to 5m")]
+    Timeout { webhook: Arc<str> },
+    #[error("webhook `{webhook}` is declared twice")]
+    Twice { webhook: Arc<str> },
+    #[error("the proxy of the webhooks is not an http or https address")]
+    Proxy,
+    #[error(
+        "cannot set up TLS for webhooks: {0}; install the system's certificates (Debian: \
+         ca-certificates) or name a file with them in SSL_CERT_FILE"
+    )]
+    Client(String),
+}
+
+struct Endpoint {
+    url: Url,
+    target: Target,
+    headers: HeaderMap,
+    /// Texts that must not appear in an error.
+    hidden: Vec<String>,
+    requests: Counter,
+    failures: Counter,
+    seconds: Histogram,
+}
+
+/// Sends requests to the declared webhooks. One HTTP client, whose connections are reused.
+pub struct Deliverer {
+    client: Client,
+    endpoints: BTreeMap<Arc<str>, Endpoint>,
+}
+
+impl fmt::Debug for Deliverer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Deliverer").field("webhooks", &self.endpoints.keys()).finish()
+    }
+}
+
+impl Deliverer {
+    pub fn new(
+        targets: Vec<Target>,
+        options: &DelivererOptions,
+        telemetry: &Telemetry,
+    ) -> Result<Self, DelivererError> {
+        let mut endpoints = BTreeMap::new();
+        for target in targets {
+            let webhook = target.name.clone();
+            if endpoints.insert(webhook.clone(), Endpoint::new(target, telemetry)?).is_some() {
+                return Err(DelivererError::Twice { webhook });
+            }
+        }
+        let mut builder = Client::builder()
+            .user_agent(concat!("tidemark/", env!("CARGO_PKG_VERSION")))
+            // A signed request must not be sent anywhere but where the configuration says.
+            .redirect(redirect::Policy::none())
+            .referer(false)
+            .no_proxy()
+            .connect_timeout(Duration::from_secs(10))
+            .pool_idle_timeout(Duration::from_secs(90))
+            .pool_max_idle_per_host(2);
+        if let Some(proxy) = &options.proxy {
+            builder = builder.proxy(Proxy::all(proxy).map_err(|_| DelivererError::Proxy)?);
+        }
+        let needs_tls = endpoints.values().any(|endpoint| endpoint.url.scheme() == "https")
+            || options.proxy.as_ref().is_some_and(|proxy| proxy.starts_with("https"));
+        if !needs_tls {
+            // A machine without certificates can still reach a target inside its own network.
+            builder = builder.tls_certs_only([]);
+        }
+        let client = builder.build().map_err(|error| DelivererError::Client(root(&error)))?;
+        Ok(Self { client, endpoints })
+    }
+
+    pub fn has(&self, webhook: &str) -> bool {
+        self.endpoints.contains_key(webhook)
+    }
+
+    /// Makes one attempt. `now` is the wall clock's time, which is signed.
+    pub async fn deliver(&self, attempt: &Attempt, now: Timestamp) -> Outcome {
+        let Some(endpoint) = self.endpoints.get(&attempt.webhook) else {
+            let error = "no webhook of this name is declared".to_owned();
+            return Outcome::Failed { status: None, error, retry_after: None };
+        };
+        let started_at = tokio::time::Instant::now();
+        let outcome = endpoint.attempt(&self.client, attempt, now).await;
+        endpoint.seconds.observe(started_at.elapsed().as_secs_f64());
+        endpoint.requests.add(1);
+        if !matches!(outcome, Outcome::Delivered { .. }) {
+            endpoint.failures.add(1);
+        }
+        log(attempt, &outcome);
+        outcome
+    }
+}
+
+fn log(attempt: &Attempt, outcome: &Outcome) {
+    let Attempt { id, webhook, number, .. } = attempt;
+    match outcome {
+        Outcome::Delivered { status } => info!(%id, %webhook, number, status, "request delivered"),
+        Outcome::Failed { error, .. } => {
+            warn!(%id, %webhook, number, %error, "request not delivered, to be tried again");
+        }
+        Outcome::Gone => {
+            warn!(%id, %webhook, number, "the webhook answered 410 and is disabled");
+        }
+    }
+}
+
+impl Endpoint {
+    fn new(target: Target, telemetry: &Telemetry) -> Result<Self, DelivererError> {
+        let webhook = || target.name.clone();
+        let url = Url::parse(&target.url)
+            .ok()
+            .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+            .ok_or_else(|| DelivererError::Url { webhook: webhook() })?;
+        if !TIMEOUT.contains(&target.timeout) {
+            return Err(DelivererError::Timeout { webhook: webhook() });
+        }
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        for (name, value) in &target.headers {
+            let wrong = || DelivererError::Header { webhook: webhook(), header: clip(name, 64) };
+            let parsed = HeaderName::from_bytes(name.as_bytes()).map_err(|_| wrong())?;
+            let mut value = HeaderValue::from_str(value).map_err(|_| wrong())?;
+            value.set_sensitive(true);
+            headers.insert(parsed, value);
+        }
+        let name = &*target.name;
+        Ok(Self {
+            hidden: hidden(&url, &target),
+            requests: telemetry.counter(&WEBHOOK_REQUESTS, &[name]),
+            failures: telemetry.counter(&WEBHOOK_FAILURES, &[name]),
+            seconds: telemetry.histogram(&WEBHOOK_SECONDS, &[name]),
+            url,
+            headers,
+            target,
+        })
+    }
+
+    async fn attempt(&self, client: &Client, attempt: &Attempt, now: Timestamp) -> Outcome {
+        let timestamp = now.0.div_euclid(1_000_000);
+        let rendered = self.target.template.as_ref();
+        let rendered = rendered.map(|template| template.render(&attempt.id, &attempt.body));
+        let body = rendered.as_deref().unwrap_or(&attempt.body).as_bytes();
+        let mut request = client
+            .post(self.url.clone())
+            .headers(self.headers.clone())
+            .header(ID_HEADER, &*attempt.id)
+            .header(TIMESTAMP_HEADER, timestamp)
+            .timeout(self.target.timeout)
+            .body(body.to_vec());
+        if !self.target.secrets.is_empty() {
+            let signature = sign(&self.target.secrets, &attempt.id, timestamp, body);
+            request = request.header(SIGNATURE_HEADER, signature);
+        }
+        match request.send().await {
+            Ok(response) => self.understand(response, now).await,
+            Err(error) => {
+                let error = self.describe(&error);
+                Outcome::Failed { status: None, error, retry_after: None }
+            }
+        }
+    }
+
+    /// Source: Standard Webhooks 1.0.0, section "Deliverability and reliability".
+    async fn understand(&self, response: Response, now: Timestamp) -> Outcome {
+        let status = response.status();
+        let code = status.as_u16();
+        let wait = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let wait = wait.and_then(|value| retry_after(value, now));
+        drain(response).await;
+        if status.is_success() || self.target.success_statuses.contains(&code) {
+            return Outcome::Delivered { status: code };
+        }
+        if code == 410 {
+            return Outcome::Gone;
+        }
+        let what = status.canonical_reason().unwrap_or("unknown status");
+        let error = match code {
+            300..400 => format!("status {code} ({what}): redirects are not followed"),
+            _ => format!("status {code} ({what})"),
+        };
+        Outcome::Failed { status: Some(code), error, retry_after: wait }
+    }
+
+    /// What went wrong, for the operator, without anything of the URL, the headers or the secrets.
+    fn describe(&self, error: &reqwest::Error) -> String {
+        let mut text = if error.is_timeout() {
+            format!("no answer within {:?}", self.target.timeout)
+        } else if error.is_connect() {
+            format!("cannot connect: {}", root(error))
+        } else {
+            root(error)
+        };
+        for secret in &self.hidden {
+            text = text.replace(secret.as_str(), "<secret>");
+        }
+        clip(&text, 300)
+    }
+}
+
+/// The innermost cause; the outer ones repeat the URL.
+fn root(error: &reqwest::Error) -> String {
+    let mut cause: &dyn Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    match cause.downcast_ref::<reqwest::Error>() {
+        Some(error) if error.is_builder() => "the request cannot be built".to_owned(),
+        Some(_) => "the request failed".to_owned(),
+        None => cause.to_string(),
+    }
+}
+
+/// All parts of the configuration that an error text could repeat, the longest first.
+fn hidden(url: &Url, target: &Target) -> Vec<String> {
+    let mut hidden = vec![target.url.clone(), url.as_str().to_owned(), url.path().to_owned()];
+    hidden.extend(url.path_segments().into_iter().flatten().map(str::to_owned));
+    hidden.extend(url.query().map(str::to_owned));
+    hidden.extend(url.password().map(str::to_owned));
+    hidden.push(url.username().to_owned());
+    hidden.extend(target.headers.iter().map(|(_, value)| value.clone()));
+    hidden.retain(|text| text.chars().count() >= REDACT_CHARS_MIN);
+    hidden.sort_by_key(|text| std::cmp::Reverse(text.len()));
+    hidden
+}
+
+/// Reads a short answer to its end and drops a long one. Errors do not matter: the status counts.
+async fn drain(mut response: Response) {
+    let mut read = 0;
+    while let Ok(Some(chunk)) = response.chunk().await {
+        read += chunk.len();
+        if read > RESPONSE_BYTES_MAX {
+            return;
+        }
+    }
+}
+
+/// Makes the attempts that arrive and reports how each ended, until `attempts` is closed; attempts
+/// in progress are finished then (none lasts longer than its timeout).
+pub async fn run(
+    deliverer: Arc<Deliverer>,
+    mut attempts: mpsc::Receiver<Attempt>,
+    outcomes: mpsc::Sender<(Arc<str>, Outcome)>,
+    now: Now,
+) {
+    let permits = Arc::new(Semaphore::new(CONCURRENT_MAX));
+    let mut running = JoinSet::new();
+    while let Some(attempt) = attempts.recv().await {
+        while running.try_join_next().is_some() {}
+        let permit = permits.clone().acquire_owned().await.expect("the semaphore is never closed");
+        let (deliverer, outcomes, now) = (deliverer.clone(), outcomes.clone(), now.clone());
+        running.spawn(async move {
+            let outcome = deliverer.deliver(&attempt, now()).await;
+            drop(permit);
+            // With nobody left to tell, the request is delivered again after the next start.
+            let _ = outcomes.send((attempt.id, outcome)).await;
+        });
+    }
+    while running.join_next().await.is_some() {}
+}
