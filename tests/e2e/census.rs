@@ -206,7 +206,7 @@ models:
     windows: [1d]
     reference: {{ default: {profile} }}
     slices: [marital-status, sex, race, workclass, [sex, marital-status]]
-    show: {{ coverage_min: 0.8, support_min: 1, revise_every: 1s }}
+    show: {{ coverage_min: 0.8, support_min: 1, revise_every: 1s, version_gone_after: 30d }}
     policies:
       - {{ name: below-95, metric: accuracy, below: 0.95, label_age: 3h, action: alert }}
       - {{ name: drifted, drift: {{ features: all, above: {{ psi: 0.25 }} }}, action: alert }}
