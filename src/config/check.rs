@@ -2,10 +2,7 @@
 //! take. For a person; not a format.
 
 use super::plan::{LabelTopic, Plan, PredictionTopic, Start};
-use super::size::{
-    ENTRY_BYTES, ModelSize, OUTPUT_BYTES, TABLE_PERCENT, code_bits, model_size, pane_size,
-    show_bytes, slice_cells, value_count,
-};
+use super::size::{ModelSize, code_bits, model_size, pane_size, show_bytes, slice_cells};
 use crate::decode::selector::Selector;
 use crate::engine::spec::{
     Action, Bound, Compare, Condition, FeatureKind, Level, ModelSpec, PolicySpec, SliceFeature,
@@ -205,7 +202,7 @@ fn slice_feature(feature: &SliceFeature) -> String {
     if values.len() > VALUES_SHOWN_MAX {
         list.push_str(", ...");
     }
-    let count = value_count(feature);
+    let count = feature.value_count();
     let how = match &feature.values {
         SliceValues::Categories(_) => "values",
         SliceValues::Edges(_) => "ranges by edges",
@@ -267,8 +264,7 @@ fn write_size(out: &mut String, model: &ModelSpec, size: &ModelSize) -> fmt::Res
     let bits = code_bits(&model.slices);
     writeln!(
         out,
-        "            {} for {} pending predictions of {} bytes: ({ENTRY_BYTES} + {OUTPUT_BYTES} + \
-         {bits} bits of codes) x {TABLE_PERCENT}%",
+        "            {} for {} pending predictions of {} bytes ({bits} of 128 bits of slice codes)",
         show_bytes(size.pending_bytes),
         model.join.pending_max,
         size.pending_entry_bytes,

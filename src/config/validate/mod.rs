@@ -54,7 +54,7 @@ impl<'a> Check<'a> {
         self.faults.push(Fault { mark: Some(node.mark), path, message });
     }
 
-    /// Whether something at `path` or below it is known to be wrong, so that its absence is not news.
+    /// Whether something at `path` or below is known to be wrong, so that its absence is not news.
     fn is_faulty(&self, path: &str) -> bool {
         self.faults.iter().any(|fault| {
             fault

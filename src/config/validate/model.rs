@@ -330,7 +330,10 @@ fn show(check: &mut Check<'_>, path: &str, model: &ModelConfig) -> Option<ShowSp
     if support_min == 0 {
         check.fault(key_path(&path, "support_min"), "must be 1 or more");
     }
+    let history: u64 =
+        check.bounded(&path, "history_windows", section.history_windows, default.history_windows);
     Some(ShowSpec {
+        history_windows: u32::try_from(history).ok()?,
         coverage_min,
         support_min,
         revise_every: check.bounded(

@@ -180,7 +180,8 @@ fn values(
             let Some(edges) = wish.edges else {
                 let name = quoted(wish.name);
                 let message = format!(
-                    "{name} is numeric and needs edges: {{ features: [{{ name: {}, edges: [30, 50] }}] }}",
+                    "{name} is numeric and needs edges: {{ features: [{{ name: {}, edges: [30, \
+                     50] }}] }}",
                     wish.name
                 );
                 check.fault(wish.path.clone(), message);
