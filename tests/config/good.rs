@@ -560,6 +560,18 @@ fn the_check_says_what_will_run() {
 }
 
 #[test]
+fn a_feature_that_slices_share_is_packed_once() {
+    let bits = |slices: &str| {
+        let text = with_profile(&format!("    slices: {slices}\n"));
+        let text = config::check(&plan(&text));
+        text.lines().find(|line| line.contains("bits of slice codes")).unwrap().to_owned()
+    };
+    // 2 values, OTHER and missing: 2 bits; 5 values and those: 3 bits.
+    assert!(bits("[sex]").contains("(2 of 128 bits"), "{}", bits("[sex]"));
+    assert!(bits("[sex, [sex, race]]").contains("(5 of 128 bits"));
+}
+
+#[test]
 fn aliases_and_merges_work() {
     let text = small("").replace("{ id: /id, score: /score }", "&f { id: /id, score: /score }");
     let text = format!(
