@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use tidemark::engine::counters::DELAY_BUCKETS;
+use tidemark::engine::drift::Statistic;
 use tidemark::engine::estimate::{Estimate, Interval};
-use tidemark::engine::metric::Metric;
+use tidemark::engine::metric::{Metric, TopK};
 use tidemark::engine::time::{Span, Timestamp};
 use tidemark::io::telemetry::*;
 
@@ -14,7 +16,10 @@ const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 fn shown(builder: SnapshotBuilder) -> String {
     let telemetry = Telemetry::new();
     telemetry.install(Arc::new(builder.finish()));
-    telemetry.encode()
+    // What the process uses is different each time.
+    let text = telemetry.encode();
+    let ours = text.lines().filter(|line| !line.contains("process_"));
+    ours.map(|line| format!("{line}\n")).collect()
 }
 
 /// The series of a family, without those of others that start alike.
@@ -79,7 +84,7 @@ fn families_are_well_formed_and_unique() {
     for family in families() {
         assert!(names.insert(family.name), "{} twice", family.name);
         assert!(family.name.starts_with("tidemark_"), "{}", family.name);
-        assert!(family.help.ends_with('.') && family.help.len() < 120, "{}", family.help);
+        assert!(family.help.ends_with('.') && family.help.len() < 160, "{}", family.help);
         assert_eq!(
             family.kind == Kind::Counter,
             family.name.ends_with("_total"),
@@ -93,6 +98,44 @@ fn families_are_well_formed_and_unique() {
         let is_slice = family.name.starts_with("tidemark_slice_");
         assert_eq!(is_slice, family.labels.contains(&"slice"), "{}", family.name);
     }
+}
+
+#[test]
+fn each_metric_and_statistic_has_families_named_after_it() {
+    let known: BTreeSet<&str> = families().iter().map(|family| family.name).collect();
+    for metric in Metric::ALL {
+        for (scope, prefix) in [(Scope::Model, "tidemark_"), (Scope::Slice, "tidemark_slice_")] {
+            let families = metric_families(metric, scope);
+            assert!(families.value.name.starts_with(&format!("{prefix}{metric}")));
+            assert!(known.contains(families.value.name) && known.contains(families.lower.name));
+        }
+    }
+    for statistic in Statistic::ALL {
+        let name = drift_family(statistic, DriftOf::Feature).name;
+        assert_eq!(name, format!("tidemark_drift_{statistic}"));
+        let name = drift_family(statistic, DriftOf::Output).name;
+        assert_eq!(name, format!("tidemark_output_drift_{statistic}"));
+    }
+    let unit = |metric| metric_families(metric, Scope::Model).value.name;
+    assert_eq!(unit(Metric::RocAuc), "tidemark_roc_auc_ratio");
+    assert_eq!(unit(Metric::Mape), "tidemark_mape_ratio");
+    assert_eq!(unit(Metric::LogLoss), "tidemark_log_loss");
+    assert_eq!(unit(Metric::Mae), "tidemark_mae");
+}
+
+#[test]
+fn top_k_accuracies_share_a_family_and_differ_in_k() {
+    let mut builder = SnapshotBuilder::new(NOW);
+    for k in [2, 5] {
+        let metric = Metric::TopKAccuracy(TopK::new(k).unwrap());
+        let estimate = Estimate::exact(0.5, None, 10);
+        let labels = ["income", "v7", "1h"];
+        builder.estimate(Priority::Model, metric, Scope::Model, &labels, &estimate);
+    }
+    let text = shown(builder);
+    let found = series(&text, "tidemark_top_k_accuracy_ratio");
+    assert_eq!(found.len(), 2);
+    assert!(found[0].contains(r#"k="2""#) && found[1].contains(r#"k="5""#), "{found:?}");
 }
 
 #[test]
@@ -143,7 +186,7 @@ fn beyond_the_budget_slices_go_first_and_the_least_important_of_them() {
     let mut builder = SnapshotBuilder::new(NOW);
     builder.model("small", 5);
     builder.model("other", 5);
-    let psi = drift_family(tidemark::engine::drift::Statistic::Psi, DriftOf::Feature);
+    let psi = drift_family(Statistic::Psi, DriftOf::Feature);
     for rank in 0..3 {
         let slice = format!("sex={rank}");
         let labels = ["small", "v1", "1h", slice.as_str()];
@@ -243,6 +286,16 @@ fn an_old_snapshot_does_not_replace_a_newer_one_and_disappears_in_the_end() {
 }
 
 #[test]
+fn nothing_is_exported_that_is_not_in_a_list() {
+    let mut listed: BTreeSet<&str> = families().iter().map(|family| family.name).collect();
+    listed.extend(PROCESS_FAMILIES);
+    let text = full_exposition();
+    let typed = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    let exported: BTreeSet<&str> = typed.filter_map(|line| line.split(' ').next()).collect();
+    assert_eq!(exported, listed);
+}
+
+#[test]
 fn an_info_has_one_series() {
     let telemetry = Telemetry::new();
     telemetry.info(&CONFIG_INFO, &["aaaa"]);
@@ -255,8 +308,8 @@ fn an_info_has_one_series() {
 fn a_histogram_of_the_engine_is_cumulative_and_ends_at_infinity() {
     let mut builder = SnapshotBuilder::new(NOW);
     builder.model("income", 100);
-    let mut counts = vec![0; LABEL_DELAY_BUCKETS.len() + 1];
-    (counts[0], counts[2], counts[LABEL_DELAY_BUCKETS.len()]) = (1, 2, 4);
+    let mut counts = vec![0; DELAY_BUCKETS.len() + 1];
+    (counts[0], counts[2], counts[DELAY_BUCKETS.len()]) = (1, 2, 4);
     builder.histogram(&LABEL_DELAY, &["income"], HistogramSample { counts, sum: 12.5 });
     let text = shown(builder);
     for line in [

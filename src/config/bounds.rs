@@ -26,7 +26,7 @@ pub const BOUNDS: &[(&str, &str, &str)] = &[
     ("models.time.future_tolerance", "0s", "7d"),
     ("models.windows.size", "1s", "400d"),
     ("models.show.revise_every", "1s", "1d"),
-    ("models.show.history_windows", "1", "10000"),
+    ("models.show.history_windows", "0", "10000"),
     ("models.show.version_gone_after", "1m", "400d"),
     ("models.policies.for", "1", "1000"),
     ("models.policies.action.cooldown", "0s", "400d"),

@@ -4,6 +4,7 @@
 use super::plan::{LabelTopic, Plan, PredictionTopic, Start};
 use super::size::{ModelSize, code_bits, model_size, pane_size, show_bytes, slice_cells};
 use crate::decode::selector::Selector;
+use crate::engine::reference::Profile;
 use crate::engine::spec::{
     Action, Bound, Compare, Condition, FeatureKind, Level, ModelSpec, PolicySpec, SliceFeature,
     SliceValues, Task, WindowSpec,
@@ -166,20 +167,18 @@ fn write_reference(out: &mut String, model: &ModelSpec) -> fmt::Result {
     let numeric = model.features.iter().filter(|f| matches!(f.kind, FeatureKind::Numeric)).count();
     let categorical = model.features.len() - numeric;
     writeln!(out, "  features  {numeric} numeric, {categorical} categorical")?;
-    let profile = |rows: u64, hash: &str| {
-        let hash: String = hash.chars().take(19).collect();
-        format!("{rows} rows, {hash}")
+    let profile = |profile: &Profile| {
+        let hash: String = profile.content_hash.chars().take(19).collect();
+        let seen =
+            if profile.trained_on { ", the data it was trained on: expect less" } else { "" };
+        format!("{} rows, {hash}{seen}", profile.rows)
     };
     match &model.reference {
-        Some(default) => {
-            let default = profile(default.rows, &default.content_hash);
-            writeln!(out, "  reference {default}")?;
-        }
+        Some(default) => writeln!(out, "  reference {}", profile(default))?,
         None => writeln!(out, "  reference none: no drift")?,
     }
     for (version, own) in &model.version_references {
-        let own = profile(own.rows, &own.content_hash);
-        writeln!(out, "            version {}: {own}", shown(version))?;
+        writeln!(out, "            version {}: {}", shown(version), profile(own))?;
     }
     Ok(())
 }

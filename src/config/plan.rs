@@ -148,6 +148,8 @@ pub struct GroupPlan {
     /// Positions in [`Plan::label_topics`].
     pub labels: Vec<usize>,
     pub models: Vec<ModelIndex>,
+    /// Ids are not in the same partition of all topics, so one shard holds all partitions.
+    pub spread: bool,
 }
 
 /// xxh3-128 over a canonical text.

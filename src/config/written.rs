@@ -317,8 +317,7 @@ pub struct ShowConfig {
     pub support_min: Option<u64>,
     /// A window that changes is published again at most this often.
     pub revise_every: Option<DurationText>,
-    /// So many of the newest closed windows of each size are published again when labels change
-    /// them.
+    /// How many of the newest closed windows of each size are published again when they change.
     pub history_windows: Option<u64>,
     /// Series of a version that has not predicted for this long disappear.
     pub version_gone_after: Option<DurationText>,

@@ -22,7 +22,8 @@ pub trait Headers {
 }
 
 impl dyn Headers + '_ {
-    /// The value of the last header of this name, as Kafka's own `lastHeader`; `None` if it is null.
+    /// The value of the last header of this name, as Kafka's own `lastHeader`; `None` if it is
+    /// null.
     pub fn last(&self, name: &str) -> Option<&[u8]> {
         let mut found = None;
         self.visit(&mut |candidate, value| {
@@ -57,8 +58,8 @@ pub struct Refusal {
     /// `row` is 0 for a record that is refused as a whole.
     pub position: Position,
     pub reason: RefusalReason,
-    /// For a person: which field, what is wrong. It quotes at most the short text of a time, a class
-    /// or a number, escaped; never an id or a feature.
+    /// For a person: which field, what is wrong. It quotes at most the short text of a time, a
+    /// class or a number, escaped; never an id or a feature.
     pub message: String,
 }
 

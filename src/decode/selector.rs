@@ -83,6 +83,11 @@ impl JsonPointer {
         Self::default()
     }
 
+    /// The whole row.
+    pub fn row() -> Self {
+        Self { from_row: true, parts: Vec::new() }
+    }
+
     /// Starts at the row (`./a`) rather than at the top of the payload (`/a`).
     pub fn is_from_row(&self) -> bool {
         self.from_row

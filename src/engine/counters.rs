@@ -10,10 +10,24 @@ use super::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Upper bounds of the label delay's buckets, in seconds.
-pub const DELAY_BUCKETS: [f64; 13] = [
-    1.0, 10.0, 60.0, 300.0, 900.0, 3_600.0, 10_800.0, 21_600.0, 43_200.0, 86_400.0, 259_200.0,
-    604_800.0, 2_592_000.0,
+/// Upper bounds of the label delay's buckets, in seconds: 1s, 10s, 1m, 5m, 30m, 1h, 3h, 6h, 12h, 1d, 2d,
+/// 3d, 7d, 14d, 30d.
+pub const DELAY_BUCKETS: [f64; 15] = [
+    1.0,
+    10.0,
+    60.0,
+    300.0,
+    1_800.0,
+    3_600.0,
+    10_800.0,
+    21_600.0,
+    43_200.0,
+    86_400.0,
+    172_800.0,
+    259_200.0,
+    604_800.0,
+    1_209_600.0,
+    2_592_000.0,
 ];
 
 /// Pairs of one slice of one version.
@@ -22,6 +36,9 @@ pub struct PairCounters {
     pub predictions: u64,
     /// (decision, label) -> pairs. Binary: 0 and 1.
     pub classes: BTreeMap<(ClassCode, ClassCode), u64>,
+    /// Binary, of the pairs with a score: sums of log losses in nats and of squared differences.
+    pub log_loss: Sum,
+    pub brier: Sum,
     /// Regression.
     pub errors: ErrorSums,
 }
@@ -73,10 +90,17 @@ impl DelayHistogram {
 }
 
 impl PairCounters {
-    /// Counts a pair; `predicted` is the predicted value in a regression.
+    /// Counts a pair; `predicted` is the positive class's probability (NaN: unknown) or the predicted value.
     pub fn pair(&mut self, decision: ClassCode, predicted: f64, label: LabelValue) {
         match label {
-            LabelValue::Class(class) => *self.classes.entry((decision, class)).or_default() += 1,
+            LabelValue::Class(class) => {
+                *self.classes.entry((decision, class)).or_default() += 1;
+                let p = if class == 1 { predicted } else { 1.0 - predicted };
+                if (0.0..=1.0).contains(&p) {
+                    self.log_loss.plus(&Sum::of(-p.clamp(f64::EPSILON, 1.0 - f64::EPSILON).ln()).0);
+                    self.brier.plus(&Sum::of((1.0 - p) * (1.0 - p)).0);
+                }
+            }
             LabelValue::Number(actual) => {
                 let error = predicted - actual;
                 self.errors.pairs += 1;
@@ -92,6 +116,8 @@ impl PairCounters {
         for (key, count) in &other.classes {
             *self.classes.entry(*key).or_default() += count;
         }
+        self.log_loss.plus(&other.log_loss);
+        self.brier.plus(&other.brier);
         self.errors.pairs += other.errors.pairs;
         self.errors.over.plus(&other.errors.over);
         self.errors.under.plus(&other.errors.under);

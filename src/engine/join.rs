@@ -29,6 +29,9 @@ pub struct Pending {
     pub version: u16,
     /// The decision: 1 or 0 (binary), the class (multiclass).
     pub class: ClassCode,
+    /// Its row has been counted already: it took the place of one that had a label which it does not
+    /// meet itself.
+    pub counted: bool,
 }
 
 /// A prediction that has met at least one label; kept so that corrections and duplicates are known.
@@ -117,6 +120,8 @@ pub struct Join {
     pub(super) origins: Table<Origins>,
     due: Queue,
     settled: Queue,
+    /// Pending predictions whose row has been counted.
+    counted: usize,
     /// Ids that changed since the last checkpoint; `None` before there is one.
     pub(super) journal: Option<Vec<u128>>,
     scratch: Vec<u64>,
@@ -162,15 +167,16 @@ impl Join {
             origins: Table::new(),
             due: Queue::default(),
             settled: Queue::default(),
+            counted: 0,
             journal: None,
             scratch: Vec::new(),
             changes: Vec::new(),
         }
     }
 
-    /// Predictions without a label.
+    /// Predictions whose row is not counted yet.
     pub fn pending(&self) -> usize {
-        self.pending.len()
+        self.pending.len() - self.counted
     }
 
     /// Rows held, with or without a label.
@@ -190,14 +196,18 @@ impl Join {
     ) -> Insert {
         let taken = |held: &Pending| {
             held.version == prediction.version
-                && (held.event_time.0 - prediction.event_time.0).abs() <= self.spec.corrections_for.0
+                && (held.event_time.0 - prediction.event_time.0).abs()
+                    <= self.spec.corrections_for.0
         };
         let holder = self
             .pending
             .get(prediction.id)
             .find(|held| taken(held))
             .or_else(|| {
-                self.matched.get(prediction.id).map(|held| &held.prediction).find(|held| taken(held))
+                self.matched
+                    .get(prediction.id)
+                    .map(|held| &held.prediction)
+                    .find(|held| taken(held))
             })
             .copied();
         match holder {
@@ -250,25 +260,21 @@ impl Join {
     }
 
     /// Puts a prediction in the place of another one, with those of its labels that it meets itself.
-    fn replace(
-        &mut self,
-        prediction: Pending,
-        holder: Pending,
-        sink: &mut impl FnMut(Change<'_>),
-    ) {
+    fn replace(&mut self, prediction: Pending, holder: Pending, sink: &mut impl FnMut(Change<'_>)) {
         let same = |held: &Pending| {
             held.id == holder.id
                 && held.version == holder.version
                 && held.event_time == holder.event_time
         };
         let hash = holder.id as u64;
-        if self.pending.take(hash, same).is_some() {
-            self.hold(prediction, None);
+        if let Some(old) = self.take_pending(hash, same) {
+            self.hold(Pending { counted: old.counted, ..prediction }, None);
             return;
         }
+        let prediction = Pending { counted: true, ..prediction };
         let Some(old) = self.matched.take(hash, |held| same(&held.prediction)) else { return };
         self.emit(&old.prediction, old.labels.as_slice(), false, None, false, sink);
-        let kept: Vec<Seen> = old
+        let mut kept: Vec<Seen> = old
             .labels
             .as_slice()
             .iter()
@@ -282,6 +288,8 @@ impl Join {
             self.hold(prediction, None);
             return;
         }
+        // Beside an earlier real label an implicit one never counts, so it does no harm.
+        kept.extend(self.implicit(&prediction));
         self.emit(&prediction, &kept, true, None, false, sink);
         let labels = match kept[..] {
             [only] => Labels::One(only),
@@ -294,6 +302,7 @@ impl Join {
         self.note(prediction.id);
         match labels {
             None => {
+                self.counted += usize::from(prediction.counted);
                 self.due.push(prediction.event_time, prediction.id);
                 self.pending.insert(prediction);
             }
@@ -302,6 +311,12 @@ impl Join {
                 self.matched.insert(Matched { prediction, labels });
             }
         }
+    }
+
+    fn take_pending(&mut self, hash: u64, fits: impl Fn(&Pending) -> bool) -> Option<Pending> {
+        let taken = self.pending.take(hash, fits)?;
+        self.counted -= usize::from(taken.counted);
+        Some(taken)
     }
 
     fn note(&mut self, id: u128) {
@@ -314,15 +329,24 @@ impl Join {
     pub fn meet(&mut self, label: &Arriving, sink: &mut impl FnMut(Change<'_>)) -> LabelOutcome {
         let mut best = self.correct(label, sink);
         let (spec, hash) = (self.spec, label.id as u64);
+        let seen = seen(label);
+        // A label that comes after the implicit one is a correction, also when we have not given the
+        // implicit one yet, and must come within the time for corrections.
+        let too_late = |held: &Pending| {
+            spec.absent_after.is_some_and(|absent| held.event_time + absent.delay < seen.key)
+                && label.own > held.event_time + spec.corrections_for
+        };
         for held in self.pending.get(label.id) {
-            if let Meeting::Beyond = meeting(&spec, label, held.event_time) {
+            let beyond = matches!(meeting(&spec, label, held.event_time), Meeting::Beyond);
+            if beyond && !too_late(held) {
                 best = best.min(LabelOutcome::BeyondHorizon);
             }
         }
-        while let Some(prediction) = self.pending.take(hash, |held| {
-            held.id == label.id && matches!(meeting(&spec, label, held.event_time), Meeting::Meets)
+        while let Some(prediction) = self.take_pending(hash, |held| {
+            held.id == label.id
+                && matches!(meeting(&spec, label, held.event_time), Meeting::Meets)
+                && !too_late(held)
         }) {
-            let seen = seen(label);
             let implicit = self.implicit(&prediction).filter(|implicit| implicit.key < seen.key);
             let (labels, outcome, first) = match implicit {
                 Some(implicit) => {
@@ -349,6 +373,10 @@ impl Join {
         let mut changed = false;
         for held in self.matched.get_mut(label.id) {
             let prediction = held.prediction;
+            // What has its label is forgotten after the time for corrections.
+            if label.own > prediction.event_time + self.spec.corrections_for {
+                continue;
+            }
             match meeting(&self.spec, label, prediction.event_time) {
                 Meeting::No => continue,
                 Meeting::Beyond => {
@@ -357,16 +385,14 @@ impl Join {
                 }
                 Meeting::Meets => {}
             }
-            let in_time = label.own <= prediction.event_time + self.spec.corrections_for;
-            if !in_time || held.labels.contains(label.position) {
+            if held.labels.contains(label.position) {
                 continue;
             }
             let deadlines = deadlines(&self.windows, prediction.event_time);
             let before = held.labels.clone();
             held.labels = before.with(seen(label), &deadlines);
             changed = true;
-            let implicit_only =
-                before.as_slice().iter().all(|seen| seen.position.is_none());
+            let implicit_only = before.as_slice().iter().all(|seen| seen.position.is_none());
             let differs = held.labels.current() != before.current();
             best = best.min(if implicit_only || differs {
                 LabelOutcome::Corrected
@@ -459,8 +485,7 @@ impl Join {
         while self.pop_due(limit) {
             let ids = std::mem::take(&mut self.scratch);
             for &hash in &ids {
-                while let Some(prediction) =
-                    self.pending.take(hash, |held| held.event_time < limit)
+                while let Some(prediction) = self.take_pending(hash, |held| held.event_time < limit)
                 {
                     let Some(implicit) = self.implicit(&prediction) else { continue };
                     let first = First {
@@ -478,16 +503,12 @@ impl Join {
         self.push_again(early);
     }
 
-    fn expire_pending(
-        &mut self,
-        limit: Timestamp,
-        released: &mut impl FnMut(&Pending, Release),
-    ) {
+    fn expire_pending(&mut self, limit: Timestamp, released: &mut impl FnMut(&Pending, Release)) {
         let mut early = Vec::new();
         while self.pop_due(limit) {
             let ids = std::mem::take(&mut self.scratch);
             for &hash in &ids {
-                while let Some(row) = self.pending.take(hash, |held| held.event_time < limit) {
+                while let Some(row) = self.take_pending(hash, |held| held.event_time < limit) {
                     self.forget(&row);
                     released(&row, Release::Unlabelled);
                 }
@@ -512,11 +533,7 @@ impl Join {
         }
     }
 
-    fn expire_matched(
-        &mut self,
-        limit: Timestamp,
-        released: &mut impl FnMut(&Pending, Release),
-    ) {
+    fn expire_matched(&mut self, limit: Timestamp, released: &mut impl FnMut(&Pending, Release)) {
         let mut early = Vec::new();
         let mut ids = std::mem::take(&mut self.scratch);
         ids.clear();
@@ -561,7 +578,7 @@ impl Join {
 
     /// Forgets all rows of an id, before a checkpoint's newer ones replace them.
     pub fn forget_id(&mut self, id: u128) {
-        while self.pending.take(id as u64, |held| held.id == id).is_some() {}
+        while self.take_pending(id as u64, |held| held.id == id).is_some() {}
         while self.matched.take(id as u64, |held| held.prediction.id == id).is_some() {}
         while self.origins.take(id as u64, |held| held.id == id).is_some() {}
     }

@@ -123,9 +123,9 @@ fn winner(labels: &[Seen], deadline: Timestamp) -> Option<&Seen> {
     let last_of_its_partition = |seen: &Seen| match seen.position {
         None => true,
         Some(own) => !known().any(|other| {
-            other.position.is_some_and(|position| {
-                position.partition == own.partition && position > own
-            })
+            other
+                .position
+                .is_some_and(|position| position.partition == own.partition && position > own)
         }),
     };
     known()

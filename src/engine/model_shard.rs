@@ -4,14 +4,14 @@ use super::counters::{DelayHistogram, VersionCounters};
 use super::event::{CLASS_NONE, ClassCode, LabelValue, Position, PredictionBatch};
 use super::join::{Arriving, Change, Insert, Join, Pending, Release};
 use super::layouts::Layouts;
-use super::outcome::{LabelOutcome, PredictionOutcome, PredictionTally};
+use super::outcome::{LabelOutcome, LabelTally, PredictionOutcome, PredictionTally};
 use super::outputs::{Outputs, Ranked};
 use super::pane::{PaneKey, PaneShape, PaneStore};
-use super::sketch::{
-    BinaryOutcome, MulticlassOutcome, Outcome, PerformanceCells, RegressionOutcome, ScoredPrediction, Sign, Terms,
-    probability_terms,
-};
 use super::score::Resolution;
+use super::sketch::{
+    BinaryOutcome, MulticlassOutcome, Outcome, PerformanceCells, RegressionOutcome,
+    ScoredPrediction, Sign, Terms, probability_terms,
+};
 use super::slice::{SliceKey, Slicer};
 use super::spec::{ModelSpec, Task};
 use super::time::Timestamp;
@@ -32,6 +32,8 @@ pub struct Partial {
     pub versions: Vec<String>,
     pub panes: PaneStore,
     pub tally: PredictionTally,
+    /// Label rows by how they ended for this model.
+    pub label_tally: LabelTally,
     /// One a version.
     pub counters: Vec<VersionCounters>,
     pub delay: DelayHistogram,
@@ -65,6 +67,15 @@ pub struct ModelShard {
     joined: bool,
     groups: Vec<Group>,
     classes: Vec<ClassCode>,
+}
+
+/// How a model reads the labels that wait.
+pub struct Reads<'a> {
+    pub waiting: &'a mut Waiting,
+    /// Which of a label's values.
+    pub column: usize,
+    /// The model's position among those of the label topic.
+    pub listener: usize,
 }
 
 /// Rows of a batch that fall into the same pane and version.
@@ -152,6 +163,7 @@ impl Partial {
             versions: Vec::new(),
             panes: PaneStore::new(shape),
             tally: PredictionTally::default(),
+            label_tally: LabelTally::default(),
             counters: Vec::new(),
             delay: DelayHistogram::default(),
             predictions_closing: Timestamp::MIN,
@@ -190,7 +202,7 @@ impl Partial {
         }
         let counters = &mut self.counters[usize::from(prediction.version)];
         counters.corrections += u64::from(change.corrected);
-        let Some(first) = change.first else { return };
+        let Some(first) = change.first.filter(|_| !prediction.counted) else { return };
         self.tally.count(if first.implicit {
             counters.implicit += 1;
             PredictionOutcome::Implicit
@@ -198,12 +210,12 @@ impl Partial {
             self.delay.observe(first.delay);
             PredictionOutcome::Matched
         });
+        let predicted = match context.spec.task {
+            Task::Multiclass { .. } => f64::NAN,
+            _ => f64::from_bits(prediction.output),
+        };
         for key in std::iter::once(SliceKey::WHOLE).chain(keys) {
-            counters.slices.entry(key).or_default().pair(
-                prediction.class,
-                f64::from_bits(prediction.output),
-                first.value,
-            );
+            counters.slices.entry(key).or_default().pair(prediction.class, predicted, first.value);
         }
     }
 }
@@ -227,13 +239,13 @@ impl ModelShard {
         self.join.held()
     }
 
-    /// Takes up a batch of predictions. `own` is this model's progress in the partition; `waiting` the
-    /// labels that came first, with the column that this model reads.
+    /// Takes up a batch of predictions. `newest_before` says how far the partition had come before each
+    /// row; `waiting` are the labels that came first.
     pub fn apply(
         &mut self,
         batch: &PredictionBatch,
-        own: &mut Progress,
-        waiting: Option<(&mut Waiting, usize)>,
+        newest_before: &[Progress],
+        waiting: Option<Reads<'_>>,
     ) {
         let mut waiting = waiting;
         self.groups.clear();
@@ -241,7 +253,7 @@ impl ModelShard {
         for row in 0..batch.len() {
             let class = self.context.decision(batch, row);
             self.classes.push(class);
-            let outcome = self.accept(batch, row, own, waiting.as_mut());
+            let outcome = self.accept(batch, row, newest_before[row], waiting.as_mut());
             if let Some(outcome) = outcome {
                 self.partial.tally.count(outcome);
             }
@@ -266,36 +278,36 @@ impl ModelShard {
         &mut self,
         batch: &PredictionBatch,
         row: usize,
-        own: &mut Progress,
-        waiting: Option<&mut (&mut Waiting, usize)>,
+        newest_before: Progress,
+        waiting: Option<&mut Reads<'_>>,
     ) -> Option<PredictionOutcome> {
         let event_time = batch.event_times[row];
         let (time, join) = (self.context.spec.time, self.context.spec.join);
         if event_time > batch.record_times[row] + time.future_tolerance {
             return Some(PredictionOutcome::TooFarInFuture);
         }
-        let watermark = own.own(time.out_of_orderness);
-        own.observe(event_time);
         if join.start.is_some_and(|start| event_time < start) {
             return Some(PredictionOutcome::BeforeStart);
         }
-        if watermark > event_time + time.allowed_lateness {
+        if newest_before.own(time.out_of_orderness) > event_time + time.allowed_lateness {
             return Some(PredictionOutcome::Late);
         }
-        let version =
-            self.partial.intern(batch.versions.get(row), self.context.spec.versions_max);
+        let version = self.partial.intern(batch.versions.get(row), self.context.spec.versions_max);
         let mut prediction = self.pending(batch, row, version);
         if !self.joined || self.join.held() as u64 >= join.pending_max {
             self.count(batch, row, &prediction);
             self.select(row, &prediction);
             self.free(&prediction);
             let joined = self.joined;
-            return Some(if joined { PredictionOutcome::Shed } else { PredictionOutcome::NotJoined });
+            return Some(if joined {
+                PredictionOutcome::Shed
+            } else {
+                PredictionOutcome::NotJoined
+            });
         }
         if matches!(self.context.spec.task, Task::Multiclass { .. }) {
             let classes = self.context.spec.task.class_count();
-            prediction.output =
-                self.outputs.put(Ranked::new(probabilities(batch, row, classes)));
+            prediction.output = self.outputs.put(Ranked::new(probabilities(batch, row, classes)));
         }
         let position = Position {
             partition: batch.partition,
@@ -322,8 +334,8 @@ impl ModelShard {
         }
         self.count(batch, row, &prediction);
         self.select(row, &prediction);
-        if let Some((waiting, column)) = waiting {
-            self.offer(waiting, *column, prediction.id);
+        if let Some(reads) = waiting {
+            self.offer(reads, prediction.id);
         }
         matches!(inserted, Insert::Replaces(_)).then_some(PredictionOutcome::Duplicate)
     }
@@ -337,6 +349,7 @@ impl ModelShard {
             weight: batch.weights.get(row).copied().unwrap_or(1.0),
             version,
             class: self.classes[row],
+            counted: false,
         }
     }
 
@@ -395,9 +408,10 @@ impl ModelShard {
     }
 
     /// Lets the labels that came first meet a new prediction.
-    fn offer(&mut self, waiting: &mut Waiting, column: usize, id: u128) {
+    fn offer(&mut self, reads: &mut Reads<'_>, id: u128) {
         let out_of_orderness = self.context.spec.time.out_of_orderness;
-        waiting.offer(id, |label| {
+        let column = reads.column;
+        reads.waiting.offer(id, reads.listener, |label| {
             let Some(value) = label.values.get(column) else { return LabelOutcome::NoPrediction };
             let own = Progress { newest: label.newest_before }.own(out_of_orderness);
             self.meet(&Arriving {
@@ -429,7 +443,7 @@ impl ModelShard {
         let (mut freed, mut expired) = (Vec::new(), 0u64);
         let multiclass = matches!(context.spec.task, Task::Multiclass { .. });
         let mut released = |prediction: &Pending, release: Release| {
-            expired += u64::from(release == Release::Unlabelled);
+            expired += u64::from(release == Release::Unlabelled && !prediction.counted);
             if multiclass {
                 freed.push(prediction.output);
             }
@@ -443,7 +457,7 @@ impl ModelShard {
         let mut in_silence = 0;
         if silent {
             self.join.expire_silent(predictions, &mut |prediction, _| {
-                in_silence += 1;
+                in_silence += u64::from(!prediction.counted);
                 if multiclass {
                     freed.push(prediction.output);
                 }

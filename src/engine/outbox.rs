@@ -3,8 +3,8 @@
 //! A pure state machine; `io::webhook` delivers. Its invariants:
 //! - A request is handed out by [`Outbox::due`] only after the checkpoint that holds it is durable
 //!   ([`Outbox::confirm`]). So a daemon that dies after sending still knows what it sent.
-//! - The id and the body of a request never change, over retries and restarts: the receiver can tell
-//!   a repetition from a new request by its id.
+//! - The id and the body of a request never change, over retries and restarts: the receiver can
+//!   tell a repetition from a new request by its id.
 //! - A request ends exactly once: as sent, or as given up for a stated reason.
 //!
 //! Times here are points of the wall clock, passed in.
@@ -31,17 +31,19 @@ pub const DUE_MAX: usize = 16;
 const ERROR_CHARS_MAX: usize = 300;
 /// An attempt that has not reported back after this long is taken as lost and made again. Longer
 /// than any target's timeout.
-pub const IN_FLIGHT_MAX: Span = Span::from_mins(3);
+pub const IN_FLIGHT_MAX: Span = Span::from_mins(6);
 /// A server may ask for no longer a wait than this.
 const RETRY_AFTER_MAX: Span = Span::from_hours(24);
 /// That many answers with `Retry-After` are taken at their word; later the wait is at least
-/// `RETRY_AFTER_LATER_MIN`, so that a server that always says one second is not asked 250,000 times.
+/// `RETRY_AFTER_LATER_MIN`, so that a server that always says one second is not asked 250,000
+/// times.
 const RETRY_AFTER_TRUSTED: u32 = 10;
 const RETRY_AFTER_LATER_MIN: Span = Span::from_mins(5);
 
 /// Waits after the first, second, ... failed attempt, and the last one again after that.
 ///
-/// Source: the example schedule of Standard Webhooks 1.0.0, section "Deliverability and reliability".
+/// Source: the example schedule of Standard Webhooks 1.0.0, section "Deliverability and
+/// reliability".
 pub const SCHEDULE: [Span; 9] = [
     Span::from_secs(5),
     Span::from_mins(5),
@@ -53,7 +55,8 @@ pub const SCHEDULE: [Span; 9] = [
     Span::from_hours(20),
     Span::from_hours(24),
 ];
-/// How long after its creation a request is given up, unless configured: the schedule's whole length.
+/// How long after its creation a request is given up, unless configured: the schedule's whole
+/// length.
 pub const GIVE_UP_AFTER: Span = Span::from_hours(76);
 
 /// One request and what has become of it.
@@ -214,8 +217,8 @@ impl Outbox {
         Enqueued::New
     }
 
-    /// To be taken when the outbox is serialized, and given to [`Outbox::confirm`] when the checkpoint
-    /// with those bytes is durable.
+    /// To be taken when the outbox is serialized, and given to [`Outbox::confirm`] when the
+    /// checkpoint with those bytes is durable.
     pub fn mark(&self) -> Mark {
         Mark(self.saved.sequence)
     }
@@ -230,8 +233,8 @@ impl Outbox {
         self.saved.pending.values().any(|entry| entry.sequence > self.durable)
     }
 
-    /// The attempts to make now, the longest due first, at most [`DUE_MAX`]. Each is in flight until
-    /// [`Outbox::record`] hears of it. Requests past their deadline are given up here.
+    /// The attempts to make now, the longest due first, at most [`DUE_MAX`]. Each is in flight
+    /// until [`Outbox::record`] hears of it. Requests past their deadline are given up here.
     pub fn due(&mut self, now: Timestamp) -> Vec<Attempt> {
         self.give_up_where(now, GiveUpReason::Deadline, |entry| entry.give_up_at <= now);
         self.in_flight.retain(|_, started_at| now - *started_at < IN_FLIGHT_MAX);
@@ -323,8 +326,8 @@ impl Outbox {
         Recorded::Retry { at }
     }
 
-    /// Gives up what waits for webhooks that are not declared, and forgets the others' disablement if
-    /// they are gone.
+    /// Gives up what waits for webhooks that are not declared, and forgets the others' disablement
+    /// if they are gone.
     pub fn retain_webhooks(&mut self, declared: &dyn Fn(&str) -> bool, now: Timestamp) {
         let reason = GiveUpReason::NoSuchWebhook;
         self.give_up_where(now, reason, |entry| !declared(&entry.request.webhook));

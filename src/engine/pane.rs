@@ -4,13 +4,13 @@
 //! over them are final they roll up into the next level's, feature sketches go when the last window
 //! over them has closed, and a pane goes when its last window is final.
 
-use super::event::{PredictionBatch, ClassCode};
+use super::event::{ClassCode, PredictionBatch};
 use super::labels::Contribution;
 use super::layouts::ProfileLayout;
 use super::score::Resolution;
+use super::sketch::feature::FeatureSketch;
 use super::sketch::{PerformanceCells, Sign, Sketch};
 use super::sketch::{ScoreCells, ScoredPrediction, Terms};
-use super::sketch::feature::FeatureSketch;
 use super::slice::SliceKey;
 use super::spec::Task;
 use super::time::Timestamp;
@@ -135,6 +135,11 @@ impl VersionPane {
         Some(&self.slices[at].1)
     }
 
+    /// A version whose only prediction gave way to one of another partition has none.
+    pub fn has_predictions(&self) -> bool {
+        self.slice(SliceKey::WHOLE).is_some_and(|slice| slice.predictions > 0)
+    }
+
     fn slice_mut(&mut self, shape: &PaneShape, key: SliceKey) -> &mut SlicePane {
         let at = match self.slices.binary_search_by_key(&key, |(key, _)| *key) {
             Ok(at) => at,
@@ -210,13 +215,7 @@ impl PaneStore {
             rolled: vec![Timestamp::MIN; shape.windows.levels.len()],
             features: Timestamp::MIN,
         };
-        Self {
-            shape,
-            panes: BTreeMap::new(),
-            released,
-            unsaved: Vec::new(),
-            unseen: Vec::new(),
-        }
+        Self { shape, panes: BTreeMap::new(), released, unsaved: Vec::new(), unseen: Vec::new() }
     }
 
     pub fn shape(&self) -> &Arc<PaneShape> {
@@ -480,8 +479,5 @@ fn stages(windows: &Windows, level: u8, at: Timestamp) -> Vec<usize> {
 pub fn stages_seen(windows: &Windows, key: PaneKey, judgement: usize) -> usize {
     let deadlines = windows.deadlines(key.start);
     let mapped = stages(windows, key.level, key.start);
-    deadlines
-        .iter()
-        .position(|&(_, index)| index == judgement)
-        .map_or(0, |full| mapped[full] + 1)
+    deadlines.iter().position(|&(_, index)| index == judgement).map_or(0, |full| mapped[full] + 1)
 }

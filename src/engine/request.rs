@@ -1,8 +1,8 @@
 //! A request for a retraining: its deterministic id and its body, which is fixed when it is made.
 //!
-//! The body is the event `model.retraining.requested` of [`Event`], as JSON with fields in a fixed
-//! order, smaller than [`BODY_BYTES_MAX`]. It carries evidence (numbers, names of features, offsets)
-//! and never a value of a feature: those may be personal data.
+//! The body is the event `model.retraining.requested` with [`Evidence`], as JSON with fields in a fixed
+//! order, smaller than [`BODY_BYTES_MAX`]. It carries evidence (numbers, names of features,
+//! offsets) and never a value of a feature: those may be personal data.
 
 use super::text::clip;
 use super::time::Timestamp;
@@ -32,7 +32,7 @@ pub struct Request {
     pub id: Arc<str>,
     /// Name of the declared webhook.
     pub webhook: Arc<str>,
-    /// The exact bytes to send.
+    /// The exact bytes to send; a webhook with a template sends what that makes of them.
     pub body: Arc<str>,
     /// End of the window that asked for it.
     pub window_end: Timestamp,

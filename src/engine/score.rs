@@ -1,11 +1,20 @@
 //! Bins for scores in [0, 1]: monotone, and fine where models put their scores, near 0 and near 1.
 //!
-//! 2,048 fine bins. A score under 1/2 falls into an octave k, [2^-(k+1), 2^-k), that is cut into equal
-//! bins; a score from 1/2 up is binned by 1 - p, mirrored. Per octave, from [1/4, 1/2) down:
+//! 2,048 fine bins. A score under 1/2 falls into an octave k, [2^-(k+1), 2^-k), that is cut into
+//! equal bins; a score from 1/2 up is binned by 1 - p, mirrored. From octave 1, [1/4, 1/2), down:
 //!
-//! | octaves        | 1   | 2-3 | 4-7 | 8-11 | 12-15 | 16-19 | 20-23 | 24-27 | 28-34 | below 2^-35 |
-//! |----------------|-----|-----|-----|------|-------|-------|-------|-------|-------|-------------|
-//! | bins an octave | 256 | 128 | 64  | 32   | 16    | 8     | 4     | 2     | 1     | 1 in all    |
+//! | octaves     | bins an octave |
+//! |-------------|----------------|
+//! | 1           | 256            |
+//! | 2-3         | 128            |
+//! | 4-7         | 64             |
+//! | 8-11        | 32             |
+//! | 12-15       | 16             |
+//! | 16-19       | 8              |
+//! | 20-23       | 4              |
+//! | 24-27       | 2              |
+//! | 28-34       | 1              |
+//! | below 2^-35 | 1 in all       |
 //!
 //! So a bin is at most 2^-10 wide, and at most 1/32 of its distance from the nearer end down to
 //! 2^-12 (odds of 1 in 4,000); scores of a rare-event or an overconfident model keep their order
@@ -96,7 +105,7 @@ pub fn fine_bin(p: f64) -> u16 {
         lower_bin(p)
     } else {
         // Exact from 1/2 up, so equal scores share a bin and order is kept. NaN comes here.
-        FINE_BINS as u16 - 1 - lower_bin(1.0 - p.min(1.0).max(0.5))
+        FINE_BINS as u16 - 1 - lower_bin(1.0 - p.clamp(0.5, 1.0))
     }
 }
 

@@ -5,11 +5,11 @@
 
 use super::event::{LabelBatch, ModelIndex, Position, PredictionBatch};
 use super::join::Arriving;
-use super::model_shard::{ModelContext, ModelShard};
+use super::model_shard::{ModelContext, ModelShard, Reads};
 use super::outcome::{InputTally, LabelOutcome, LabelTally};
 use super::spec::TimeSpec;
 use super::time::{Span, Timestamp};
-use super::waiting::{Values, Waiting, WaitingLabel};
+use super::waiting::{Outcomes, Values, Waiting, WaitingLabel};
 use super::watermark::{Confirmed, Progress, closing};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -33,8 +33,18 @@ pub struct GroupModel {
     pub context: Arc<ModelContext>,
     /// Position in `prediction_topics`.
     pub predictions: usize,
-    /// Position in `label_topics`, and the column of its batches that this model reads.
-    pub labels: Option<(usize, usize)>,
+    pub labels: Option<LabelsOf>,
+}
+
+/// Where a model's labels come from.
+#[derive(Clone, Copy, Debug)]
+pub struct LabelsOf {
+    /// Position in `label_topics`.
+    pub topic: usize,
+    /// The column of its batches that this model reads.
+    pub column: usize,
+    /// The model's position among those that read the topic.
+    pub listener: usize,
 }
 
 #[derive(Debug)]
@@ -88,6 +98,7 @@ pub struct Shard {
     /// By label topic.
     pub(super) waiting: Vec<Waiting>,
     pub label_tallies: Vec<LabelTally>,
+    newest_before: Vec<Vec<Progress>>,
 }
 
 impl Shard {
@@ -105,6 +116,7 @@ impl Shard {
             inputs: BTreeMap::new(),
             waiting: spec.label_topics.iter().map(|_| Waiting::default()).collect(),
             label_tallies: spec.label_topics.iter().map(|_| LabelTally::default()).collect(),
+            newest_before: Vec::new(),
             spec,
         };
         for key in inputs {
@@ -127,11 +139,11 @@ impl Shard {
         self.waiting[topic].len()
     }
 
-    /// Takes up rows of one partition of a prediction topic, model by model, in log order.
-    pub fn apply_predictions<'a>(
+    /// Takes up rows of one partition of a prediction topic, one batch a model.
+    pub fn apply_predictions(
         &mut self,
         key: InputKey,
-        batches: impl IntoIterator<Item = &'a PredictionBatch>,
+        batches: &[PredictionBatch],
         counted: &InputTally,
         next_offset: i64,
     ) {
@@ -139,19 +151,19 @@ impl Shard {
         let Some(input) = self.inputs.get_mut(&key) else { return };
         input.next_offset = Some(next_offset);
         input.tally.add(counted);
-        for batch in batches {
-            let Some(at) = self.spec.models.iter().position(|model| model.index == batch.model)
-            else {
-                continue;
-            };
-            let (model, own) = (&mut self.models[at], &mut input.models[at]);
-            let waiting = self.spec.models[at]
-                .labels
-                .map(|(topic, column)| (&mut self.waiting[topic], column));
-            model.apply(batch, own, waiting);
-            if let Some(newest) = own.newest {
-                input.progress.observe(newest);
-            }
+        let models: Vec<Option<usize>> = batches
+            .iter()
+            .map(|batch| self.spec.models.iter().position(|model| model.index == batch.model))
+            .collect();
+        observe(&self.spec, input, batches, &models, &mut self.newest_before);
+        for ((batch, at), newest_before) in batches.iter().zip(models).zip(&self.newest_before) {
+            let Some(at) = at else { continue };
+            let waiting = self.spec.models[at].labels.map(|labels| Reads {
+                waiting: &mut self.waiting[labels.topic],
+                column: labels.column,
+                listener: labels.listener,
+            });
+            self.models[at].apply(batch, newest_before, waiting);
         }
     }
 
@@ -194,26 +206,29 @@ impl Shard {
             offset: batch.offsets[row],
             row: batch.rows[row],
         };
-        let mut best = LabelOutcome::NoPrediction;
+        let mut outcomes = Outcomes::new(spec.listeners(topic));
         for (model, shard) in spec.models.iter().zip(&mut self.models) {
-            let Some(column) = model.labels.filter(|(own, _)| *own == topic).map(|(_, c)| c) else {
+            let Some(labels) = model.labels.filter(|labels| labels.topic == topic) else {
                 continue;
             };
-            let Some(value) = batch.values[column].values[row] else { continue };
+            let Some(value) = batch.values[labels.column].values[row] else { continue };
             let out_of_orderness = model.context.spec.time.out_of_orderness;
-            best = best.min(shard.meet(&Arriving {
+            let outcome = shard.meet(&Arriving {
                 id: batch.ids[row],
                 value,
                 event_time,
                 own: Progress { newest: newest_before }.own(out_of_orderness),
                 position,
-            }));
+            });
+            outcomes.note(labels.listener, outcome);
         }
+        let full = self.waiting[topic].len() as u64 >= spec.label_topics[topic].waiting_max;
         if event_time < self.waiting_limit(topic) {
-            self.label_tallies[topic].count(best);
-        } else if self.waiting[topic].len() as u64 >= spec.label_topics[topic].waiting_max {
+            self.count_label(topic, outcomes.best(), &outcomes);
+        } else if full {
+            let best = outcomes.best();
             let shed = best == LabelOutcome::NoPrediction;
-            self.label_tallies[topic].count(if shed { LabelOutcome::Shed } else { best });
+            self.count_label(topic, if shed { LabelOutcome::Shed } else { best }, &outcomes);
         } else {
             self.waiting[topic].insert(WaitingLabel {
                 id: batch.ids[row],
@@ -221,9 +236,15 @@ impl Shard {
                 newest_before,
                 position,
                 values: Values::new(batch.values.iter().map(|column| column.values[row])),
-                best,
+                outcomes,
             });
         }
+    }
+
+    /// A label's row has ended, for its topic and for each of the topic's models.
+    fn count_label(&mut self, topic: usize, outcome: LabelOutcome, outcomes: &Outcomes) {
+        self.label_tallies[topic].count(outcome);
+        count_for_models(&self.spec, &mut self.models, topic, outcomes);
     }
 
     /// Labels with an event time before this can meet no later prediction.
@@ -232,7 +253,7 @@ impl Shard {
             .models
             .iter()
             .zip(&self.models)
-            .filter(|(model, _)| model.labels.is_some_and(|(own, _)| own == topic))
+            .filter(|(model, _)| model.labels.is_some_and(|labels| labels.topic == topic))
             .map(|(model, shard)| {
                 let spec = &model.context.spec;
                 shard.partial.predictions_closing - spec.join.lead - spec.time.allowed_lateness
@@ -252,14 +273,18 @@ impl Shard {
         for (at, model) in spec.models.iter().enumerate() {
             let predictions = self.predictions_closing(at, model);
             let (labels, silent) = match model.labels {
-                Some((topic, _)) => self.labels_closing(topic, model),
+                Some(labels) => self.labels_closing(labels.topic, model),
                 None => (predictions, false),
             };
             self.models[at].advance(predictions, labels, silent);
         }
         for topic in 0..self.waiting.len() {
             let limit = self.waiting_limit(topic);
-            self.waiting[topic].advance(limit, &mut self.label_tallies[topic]);
+            let (tally, models) = (&mut self.label_tallies[topic], &mut self.models);
+            self.waiting[topic].advance(limit, |outcomes| {
+                tally.count(outcomes.best());
+                count_for_models(&spec, models, topic, outcomes);
+            });
         }
     }
 
@@ -332,6 +357,61 @@ impl Shard {
             }
         }
         Ok(())
+    }
+}
+
+impl GroupSpec {
+    /// How many models read a label topic.
+    fn listeners(&self, topic: usize) -> usize {
+        self.models.iter().filter(|m| m.labels.is_some_and(|l| l.topic == topic)).count()
+    }
+}
+
+fn count_for_models(
+    spec: &GroupSpec,
+    models: &mut [ModelShard],
+    topic: usize,
+    outcomes: &Outcomes,
+) {
+    for (model, shard) in spec.models.iter().zip(models) {
+        if let Some(labels) = model.labels.filter(|labels| labels.topic == topic) {
+            shard.partial.label_tally.count(outcomes.as_slice()[labels.listener]);
+        }
+    }
+}
+
+/// Moves a partition's progress on over the rows of all its models in log order, and notes for each row how
+/// far the partition had come just before it: that alone decides lateness.
+fn observe(
+    spec: &GroupSpec,
+    input: &mut Input,
+    batches: &[PredictionBatch],
+    models: &[Option<usize>],
+    newest_before: &mut Vec<Vec<Progress>>,
+) {
+    newest_before.resize_with(batches.len(), Vec::new);
+    newest_before.iter_mut().for_each(Vec::clear);
+    let position = |batch: usize, row: usize| {
+        let batch: &PredictionBatch = &batches[batch];
+        Some((*batch.offsets.get(row)?, *batch.rows.get(row)?))
+    };
+    let next = |newest_before: &[Vec<Progress>]| match batches.len() {
+        1 => Some(0).filter(|_| newest_before[0].len() < batches[0].len()),
+        count => (0..count)
+            .filter_map(|batch| Some((position(batch, newest_before[batch].len())?, batch)))
+            .min()
+            .map(|(_, batch)| batch),
+    };
+    while let Some(batch) = next(newest_before) {
+        let row = newest_before[batch].len();
+        newest_before[batch].push(input.progress);
+        let Some(model) = models[batch] else { continue };
+        let tolerance = spec.models[model].context.spec.time.future_tolerance;
+        let (batch, event_time) = (&batches[batch], batches[batch].event_times[row]);
+        if event_time <= batch.record_times[row] + tolerance {
+            input.progress.observe(event_time);
+            input.models[model].observe(event_time);
+        }
     }
 }
 

@@ -30,6 +30,11 @@ impl SliceKey {
         (self.0 >> Self::VALUE_BITS).checked_sub(1).map(|definition| definition as usize)
     }
 
+    /// Slices in the order of the configuration and of their values; 0 for the whole model.
+    pub fn rank(self) -> u32 {
+        self.0
+    }
+
     fn value(self) -> u32 {
         self.0 & ((1 << Self::VALUE_BITS) - 1)
     }
@@ -188,12 +193,14 @@ impl Field {
             (CellState::Present, FeatureColumn::Numeric(column), SliceValues::Edges(edges)) => {
                 edges.partition_point(|&edge| edge <= column.values[row]) as u32
             }
-            (CellState::Present, FeatureColumn::Categorical(column), SliceValues::Categories(_)) => {
-                match self.lookup.binary_search_by_key(&column.codes[row], |&(code, _)| code) {
-                    Ok(at) => self.lookup[at].1,
-                    Err(_) => other,
-                }
-            }
+            (
+                CellState::Present,
+                FeatureColumn::Categorical(column),
+                SliceValues::Categories(_),
+            ) => match self.lookup.binary_search_by_key(&column.codes[row], |&(code, _)| code) {
+                Ok(at) => self.lookup[at].1,
+                Err(_) => other,
+            },
             _ => other,
         }
     }

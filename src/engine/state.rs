@@ -3,14 +3,14 @@
 //! Sections are encoded with postcard. A whole snapshot and the deltas after it, applied in order, give
 //! the state back bit for bit. Versioning, checksums and files are the checkpoint's business.
 
+use super::counters::{DelayHistogram, VersionCounters};
 use super::join::{Matched, Origins, Pending};
 use super::labels::Labels;
 use super::model_shard::{ModelShard, Partial};
 use super::outcome::LabelTally;
+use super::outcome::PredictionTally;
 use super::outputs::Ranked;
 use super::pane::{Pane, PaneKey, Released};
-use super::counters::{DelayHistogram, VersionCounters};
-use super::outcome::PredictionTally;
 use super::shard::{Input, InputKey, Shard};
 use super::spec::Task;
 use super::table::Keyed;
@@ -18,13 +18,79 @@ use super::time::Timestamp;
 use super::waiting::WaitingLabel;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::fmt;
 
-/// A named part of a snapshot.
+/// A part of a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Section {
-    pub name: String,
+    pub id: SectionName,
     pub bytes: Vec<u8>,
+}
+
+/// What a section holds, and of which model or label topic of the group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SectionName {
+    pub part: Part,
+    pub index: u16,
+}
+
+/// The numbers are those of the file format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u16)]
+pub enum Part {
+    /// Offsets, watermarks, tallies.
+    Inputs = 0,
+    /// A model's versions, tallies, counters.
+    Model = 1,
+    /// A model's predictions.
+    Join = 2,
+    Panes = 3,
+    /// A label topic's waiting labels.
+    Waiting = 4,
+    /// A monitor's memory, with the outbox.
+    Monitor = 5,
+}
+
+impl Part {
+    /// The one section of this kind, or the first of several.
+    pub const fn at(self, index: usize) -> SectionName {
+        SectionName { part: self, index: index as u16 }
+    }
+}
+
+impl SectionName {
+    /// As the file format numbers it.
+    pub fn number(self) -> u32 {
+        (self.part as u32) << 16 | u32::from(self.index)
+    }
+
+    /// `None` for a number that this version does not know.
+    pub fn from_number(number: u32) -> Option<Self> {
+        let part = match number >> 16 {
+            0 => Part::Inputs,
+            1 => Part::Model,
+            2 => Part::Join,
+            3 => Part::Panes,
+            4 => Part::Waiting,
+            5 => Part::Monitor,
+            _ => return None,
+        };
+        Some(Self { part, index: number as u16 })
+    }
+}
+
+impl fmt::Display for SectionName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let part = match self.part {
+            Part::Inputs => return f.write_str("inputs"),
+            Part::Model => "model",
+            Part::Join => "join",
+            Part::Panes => "panes",
+            Part::Waiting => "waiting",
+            Part::Monitor => return f.write_str("monitor"),
+        };
+        write!(f, "{part}/{}", self.index)
+    }
 }
 
 /// Whole, or what changed since the snapshot before.
@@ -56,6 +122,7 @@ struct Head {
 struct ModelHead {
     versions: Vec<String>,
     tally: PredictionTally,
+    label_tally: LabelTally,
     counters: Vec<VersionCounters>,
     delay: DelayHistogram,
     predictions_closing: Timestamp,
@@ -86,11 +153,11 @@ impl Shard {
             inputs: self.inputs.iter().map(|(key, input)| (*key, input.clone())).collect(),
             label_tallies: self.label_tallies.clone(),
         };
-        let mut sections = vec![section("inputs", &head)];
+        let mut sections = vec![section(Part::Inputs.at(0), &head)];
         for (at, model) in self.models.iter_mut().enumerate() {
-            sections.push(section(&format!("model/{at}"), &ModelHead::of(&model.partial)));
-            sections.push(section(&format!("join/{at}"), &model.rows(kind)));
-            sections.push(section(&format!("panes/{at}"), &model.panes(kind)));
+            sections.push(section(Part::Model.at(at), &ModelHead::of(&model.partial)));
+            sections.push(section(Part::Join.at(at), &model.rows(kind)));
+            sections.push(section(Part::Panes.at(at), &model.panes(kind)));
         }
         for (at, waiting) in self.waiting.iter_mut().enumerate() {
             let changed = waiting.journal.replace(Vec::new());
@@ -106,14 +173,14 @@ impl Shard {
                     IdLabels { id, labels }
                 })
                 .collect();
-            sections.push(section(&format!("waiting/{at}"), &rows));
+            sections.push(section(Part::Waiting.at(at), &rows));
         }
         sections
     }
 
     /// Applies a snapshot: a whole one to a new shard, then the deltas after it.
     pub fn restore(&mut self, sections: &[Section]) -> Result<(), StateError> {
-        let head: Head = read(sections, "inputs")?;
+        let head: Head = read(sections, Part::Inputs.at(0))?;
         let expected: Vec<&str> = self.spec.models.iter().map(|m| &*m.context.spec.name).collect();
         if head.models != expected {
             return Err(StateError::OtherModels {
@@ -124,9 +191,9 @@ impl Shard {
         self.inputs = head.inputs.into_iter().collect();
         self.label_tallies = head.label_tallies;
         for (at, model) in self.models.iter_mut().enumerate() {
-            let head: ModelHead = read(sections, &format!("model/{at}"))?;
-            let rows: Vec<IdRows> = read(sections, &format!("join/{at}"))?;
-            let panes: Vec<(PaneKey, Option<Pane>)> = read(sections, &format!("panes/{at}"))?;
+            let head: ModelHead = read(sections, Part::Model.at(at))?;
+            let rows: Vec<IdRows> = read(sections, Part::Join.at(at))?;
+            let panes: Vec<(PaneKey, Option<Pane>)> = read(sections, Part::Panes.at(at))?;
             head.give(&mut model.partial);
             for (key, pane) in panes {
                 model.partial.panes.restore(key, pane);
@@ -137,7 +204,7 @@ impl Shard {
             model.partial.pending = model.join.pending() as u64;
         }
         for (at, waiting) in self.waiting.iter_mut().enumerate() {
-            let rows: Vec<IdLabels> = read(sections, &format!("waiting/{at}"))?;
+            let rows: Vec<IdLabels> = read(sections, Part::Waiting.at(at))?;
             for row in rows {
                 waiting.forget_id(row.id);
                 row.labels.into_iter().for_each(|label| waiting.restore(label));
@@ -152,6 +219,7 @@ impl ModelHead {
         Self {
             versions: partial.versions.clone(),
             tally: partial.tally.clone(),
+            label_tally: partial.label_tally.clone(),
             counters: partial.counters.clone(),
             delay: partial.delay.clone(),
             predictions_closing: partial.predictions_closing,
@@ -163,6 +231,7 @@ impl ModelHead {
     fn give(self, partial: &mut Partial) {
         partial.versions = self.versions;
         partial.tally = self.tally;
+        partial.label_tally = self.label_tally;
         partial.counters = self.counters;
         partial.delay = self.delay;
         partial.predictions_closing = self.predictions_closing;
@@ -190,12 +259,8 @@ impl ModelShard {
         let mut pending: Vec<_> =
             self.join.pending.get(id).map(|row| (*row, ranked(row))).collect();
         pending.sort_by_key(|(row, _)| (row.event_time, row.version));
-        let mut matched: Vec<_> = self
-            .join
-            .matched
-            .get(id)
-            .map(|row| (row.clone(), ranked(&row.prediction)))
-            .collect();
+        let mut matched: Vec<_> =
+            self.join.matched.get(id).map(|row| (row.clone(), ranked(&row.prediction))).collect();
         matched.sort_by_key(|(row, _)| (row.prediction.event_time, row.prediction.version));
         let mut origins: Vec<_> = self.join.origins.get(id).cloned().collect();
         origins.sort_by_key(|row| (row.event_time, row.version));
@@ -256,24 +321,19 @@ fn distinct(mut ids: Vec<u128>) -> Vec<u128> {
 }
 
 /// Encodes one section.
-pub fn section<T: Serialize>(name: &str, value: &T) -> Section {
+pub fn section<T: Serialize>(id: SectionName, value: &T) -> Section {
     let bytes = postcard::to_allocvec(value).expect("the state has no type that cannot be encoded");
-    Section { name: name.to_owned(), bytes }
+    Section { id, bytes }
 }
 
 /// Decodes one section.
-pub fn read<T: DeserializeOwned>(sections: &[Section], name: &str) -> Result<T, StateError> {
+pub fn read<T: DeserializeOwned>(sections: &[Section], id: SectionName) -> Result<T, StateError> {
     let section = sections
         .iter()
-        .find(|section| section.name == name)
-        .ok_or_else(|| StateError::Missing { section: name.to_owned() })?;
+        .find(|section| section.id == id)
+        .ok_or_else(|| StateError::Missing { section: id.to_string() })?;
     postcard::from_bytes(&section.bytes).map_err(|error| StateError::Unreadable {
-        section: name.to_owned(),
+        section: id.to_string(),
         message: error.to_string(),
     })
-}
-
-/// Sections by name, for looking inside.
-pub fn names(sections: &[Section]) -> BTreeMap<&str, usize> {
-    sections.iter().map(|section| (section.name.as_str(), section.bytes.len())).collect()
 }

@@ -59,13 +59,15 @@ fn panes<'a>(
     shards: &'a [&'a Partial],
     range: Range<'a>,
 ) -> impl Iterator<Item = (PaneKey, &'a Pane, &'a VersionPane, &'a Partial)> {
-    shards.iter().filter_map(move |shard| Some((shard, shard.version_index(range.version)?))).flat_map(
-        move |(shard, version)| {
-            shard.panes.range(range.start, range.end).filter_map(move |(key, pane)| {
-                Some((key, pane, pane.version(version)?, *shard))
-            })
-        },
-    )
+    shards
+        .iter()
+        .filter_map(move |shard| Some((shard, shard.version_index(range.version)?)))
+        .flat_map(move |(shard, version)| {
+            shard
+                .panes
+                .range(range.start, range.end)
+                .filter_map(move |(key, pane)| Some((key, pane, pane.version(version)?, *shard)))
+        })
 }
 
 /// The whole model in a window: with every label known so far, or as a judgement sees it.
@@ -75,8 +77,8 @@ pub fn whole(shards: &[&Partial], range: Range<'_>, judgement: Option<usize>) ->
         let Some(slice) = pane.slice(SliceKey::WHOLE) else { continue };
         sum.predictions += slice.predictions;
         let windows = &shard.panes.shape().windows;
-        let seen = judgement
-            .map_or(slice.stages.len(), |judgement| stages_seen(windows, key, judgement));
+        let seen =
+            judgement.map_or(slice.stages.len(), |judgement| stages_seen(windows, key, judgement));
         slice.stages.iter().take(seen).flatten().for_each(|cells| sum.add(cells));
     }
     sum.cells = sum.cells.filter(|cells| !cells.is_empty());
@@ -127,7 +129,7 @@ pub fn versions(shards: &[&Partial], start: Timestamp, end: Timestamp) -> Vec<St
     let mut found: Vec<String> = Vec::new();
     for shard in shards {
         for (_, pane) in shard.panes.range(start, end) {
-            for (version, _) in &pane.versions {
+            for (version, _) in pane.versions.iter().filter(|(_, pane)| pane.has_predictions()) {
                 let name = &shard.versions[usize::from(*version)];
                 if !found.contains(name) {
                     found.push(name.clone());

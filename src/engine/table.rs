@@ -95,7 +95,9 @@ impl Queue {
 
     /// Whether something may be due before `limit`.
     pub fn is_due(&self, limit: Timestamp) -> bool {
-        self.seconds.first_key_value().is_some_and(|(&first, _)| Timestamp::from_secs(first) < limit)
+        self.seconds
+            .first_key_value()
+            .is_some_and(|(&first, _)| Timestamp::from_secs(first) < limit)
     }
 
     /// Moves the ids of the oldest second that starts before `limit` to `out`. Some of them may have an

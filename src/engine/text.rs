@@ -1,7 +1,7 @@
 //! Texts that came from data: shortened, and without characters that could disturb where they go.
 
-/// The text without control characters and with at most `chars_max` characters; a shortened one ends
-/// in an ellipsis. Bidirectional overrides go too, since they make a terminal or a page lie.
+/// The text without control characters and with at most `chars_max` characters; a shortened one
+/// ends in an ellipsis. Bidirectional overrides go too, since they make a terminal or a page lie.
 pub fn clip(text: &str, chars_max: usize) -> String {
     let mut kept = text.chars().filter(|c| !is_hidden(*c));
     let mut out: String = kept.by_ref().take(chars_max).collect();

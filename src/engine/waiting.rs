@@ -4,7 +4,7 @@
 //! counted, as the best of what it met: so the count does not depend on which side was read first.
 
 use super::event::{LabelValue, Position};
-use super::outcome::{LabelOutcome, LabelTally};
+use super::outcome::LabelOutcome;
 use super::table::{Keyed, Queue, Table};
 use super::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,47 @@ pub struct WaitingLabel {
     pub newest_before: Option<Timestamp>,
     pub position: Position,
     pub values: Values,
-    pub best: LabelOutcome,
+    pub outcomes: Outcomes,
+}
+
+/// What has come of a label for each of its topic's models.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Outcomes {
+    One(LabelOutcome),
+    Many(Box<[LabelOutcome]>),
+}
+
+impl Outcomes {
+    pub fn new(models: usize) -> Self {
+        match models {
+            1 => Self::One(LabelOutcome::NoPrediction),
+            _ => Self::Many(vec![LabelOutcome::NoPrediction; models].into()),
+        }
+    }
+
+    /// One a model, in the order of the group's models that read the topic.
+    pub fn as_slice(&self) -> &[LabelOutcome] {
+        match self {
+            Self::One(outcome) => std::slice::from_ref(outcome),
+            Self::Many(outcomes) => outcomes,
+        }
+    }
+
+    /// Keeps the better of what is known and what has come now.
+    pub fn note(&mut self, model: usize, outcome: LabelOutcome) {
+        let known = match self {
+            Self::One(known) => Some(known),
+            Self::Many(all) => all.get_mut(model),
+        };
+        if let Some(known) = known {
+            *known = outcome.min(*known);
+        }
+    }
+
+    /// How the row ends: the best for any model.
+    pub fn best(&self) -> LabelOutcome {
+        self.as_slice().iter().min().copied().unwrap_or(LabelOutcome::NoPrediction)
+    }
 }
 
 /// One is the rule, and costs no allocation.
@@ -85,30 +125,38 @@ impl Waiting {
         }
     }
 
-    /// The waiting labels of an id in log order, each offered to `meet`, which says what came of it.
-    pub fn offer(&mut self, id: u128, mut meet: impl FnMut(&WaitingLabel) -> LabelOutcome) {
-        let mut positions: Vec<Position> = self.labels.get(id).map(|label| label.position).collect();
+    /// Offers the waiting labels of an id in log order to a model (its position among the topic's);
+    /// `meet` says what came of each.
+    pub fn offer(
+        &mut self,
+        id: u128,
+        model: usize,
+        mut meet: impl FnMut(&WaitingLabel) -> LabelOutcome,
+    ) {
+        let mut positions: Vec<Position> =
+            self.labels.get(id).map(|label| label.position).collect();
         if positions.is_empty() {
             return;
         }
         positions.sort_unstable();
         for position in positions {
             if let Some(label) = self.labels.get_mut(id).find(|label| label.position == position) {
-                label.best = label.best.min(meet(label));
+                let outcome = meet(label);
+                label.outcomes.note(model, outcome);
             }
         }
         self.note(id);
     }
 
-    /// Counts and forgets the labels with an event time before the limit.
-    pub fn advance(&mut self, limit: Timestamp, tally: &mut LabelTally) {
+    /// Forgets the labels with an event time before the limit, and tells how each ended.
+    pub fn advance(&mut self, limit: Timestamp, mut ended: impl FnMut(&Outcomes)) {
         let mut early = Vec::new();
         let mut ids = std::mem::take(&mut self.scratch);
         ids.clear();
         while self.queue.pop(limit, &mut ids) {
             for hash in ids.drain(..) {
                 while let Some(label) = self.labels.take(hash, |label| label.event_time < limit) {
-                    tally.count(label.best);
+                    ended(&label.outcomes);
                     self.note(label.id);
                 }
                 early.extend(self.labels.get_short(hash).map(|label| (label.event_time, hash)));

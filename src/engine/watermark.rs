@@ -51,8 +51,8 @@ pub fn closing(
     confirmed: &Confirmed,
     time: &TimeSpec,
 ) -> Timestamp {
-    let followed = partition
-        .map_or(Timestamp::MIN, |all| all.own(time.out_of_orderness) - time.idle_after);
+    let followed =
+        partition.map_or(Timestamp::MIN, |all| all.own(time.out_of_orderness) - time.idle_after);
     own.own(time.out_of_orderness).max(followed).max(confirmed.idle_watermark(time))
 }
 
@@ -73,10 +73,7 @@ mod tests {
     #[test]
     fn an_unconfirmed_silence_advances_nothing() {
         let own = Progress { newest: Some(Timestamp::from_secs(1_000)) };
-        assert_eq!(
-            closing(&own, None, &Confirmed::default(), &time()),
-            Timestamp::from_secs(970)
-        );
+        assert_eq!(closing(&own, None, &Confirmed::default(), &time()), Timestamp::from_secs(970));
     }
 
     #[test]

@@ -1,26 +1,33 @@
 //! What Prometheus sees. The only module that knows the `prometheus` crate.
 //!
 //! Two sources: the daemon's tasks keep counters and histograms of their own work (handles from
-//! [`Telemetry::counter`] and its siblings), and the engine takes a [`Snapshot`] of the models when a
-//! scrape asks for one, so that all values of a scrape belong together. Every family is defined once,
-//! in `telemetry_families.rs`; [`families`] lists them all.
+//! [`Telemetry::counter`] and its siblings), and the engine takes a [`Snapshot`] of the models when
+//! a scrape asks for one, so that all values of a scrape belong together. Every family is defined
+//! once, in `telemetry_families.rs`; [`families`] lists them all.
 //!
 //! # Names
 //!
-//! | families | labels | what |
-//! |---|---|---|
-//! | `tidemark_<metric>`, `_ratio` if it is one | model, version, window | a performance metric of the newest window with enough labels |
-//! | `tidemark_<metric>_lower`, `_upper`, `_ratio` likewise | the same | its 95% interval, where an honest one is known |
-//! | `tidemark_<metric>_support_rows`, `_error_max` | the same | rows it rests on; error by binning, if any |
-//! | `tidemark_slice_...` | and slice | the same of a slice (`sex=Female`, `race=White,sex=Male`) |
-//! | `tidemark_window_...`, `tidemark_label_coverage_ratio` | model, version, window | which window those gauges show, and how much of it is labelled |
-//! | `tidemark_drift_<statistic>` | model, version, window, feature, reference | drift against the reference profile (`own` or `inherited`) |
-//! | `tidemark_output_drift_<statistic>` | model, version, window, output, reference | the same of scores and classes |
-//! | `tidemark_feature_..._ratio` | as drift | missing, out of range, new, invalid |
-//! | `tidemark_predictions_total`, `tidemark_labeled_predictions_total`, sums of errors | model, version (outcome) | for exact aggregation in PromQL; values of the last durable checkpoint |
-//! | `tidemark_..._rows_total`, `tidemark_rows_refused_total` | topic or model, outcome or reason | where every row ended |
-//! | `tidemark_policy_...` | model, policy | judgements |
-//! | the rest | few | the daemon itself |
+//! - `tidemark_<metric>` {model, version, window}: a performance metric of the newest window with
+//!   enough labels; with `_ratio` if it goes from 0 to 1 or is relative. Top-k accuracies of every
+//!   k are `tidemark_top_k_accuracy_ratio` {..., k}.
+//! - `tidemark_<metric>_lower`, `_upper` (`_ratio` likewise): its 95% interval, where an honest one
+//!   is known. `_error_max`: how far binning may put it off, where it does. `_support_rows`: the
+//!   rows it rests on.
+//! - `tidemark_slice_...` {..., slice}: the same of a slice (`sex=Female`, `race=White,sex=Male`).
+//! - `tidemark_window_...`, `tidemark_label_coverage_ratio` {model, version, window}: which window
+//!   those gauges show, and how much of it is labelled.
+//! - `tidemark_drift_<statistic>` {model, version, window, feature, reference}: drift against the
+//!   reference profile (`own` or `inherited`). `tidemark_output_drift_<statistic>` {..., output,
+//!   ...}: the same of scores and classes. `tidemark_feature_..._ratio`: missing, out of range,
+//!   new, invalid.
+//! - `tidemark_predictions_total`, `tidemark_labeled_predictions_total`, sums of errors {model,
+//!   version, outcome}: for exact aggregation in PromQL. Values of the last durable checkpoint, as
+//!   of all counters that the engine exports.
+//! - `tidemark_prediction_rows_total`, `tidemark_label_rows_total`, `tidemark_rows_refused_total`:
+//!   where every row ended.
+//! - `tidemark_policy_...` {model, policy}: judgements.
+//! - `process_...` ([`PROCESS_FAMILIES`]): the process, under the names that all clients use.
+//! - The others: the daemon itself. [`families`] has the help text of each.
 //!
 //! A whole model and its slices are different families, statistics of different scales too, so that
 //! `sum()` or `avg()` over a family means something. A gauge without data has no sample, never 0.
@@ -36,6 +43,8 @@ pub use super::telemetry_snapshot::{
 use super::telemetry_snapshot::{Sample, Value};
 use crate::engine::time::{Span, Timestamp};
 use prometheus::core::{Collector, Desc};
+#[cfg(target_os = "linux")]
+use prometheus::process_collector::ProcessCollector;
 use prometheus::{GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
 use prometheus::{TextEncoder, proto};
 use std::collections::{BTreeMap, HashMap};
@@ -45,6 +54,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// A snapshot older than this is not shown any more: better no value than a wrong one.
 pub const SNAPSHOT_AGE_MAX: Span = Span::from_mins(5);
+
+/// The families that the `prometheus` crate itself keeps, on Linux.
+pub const PROCESS_FAMILIES: [&str; 7] = [
+    "process_cpu_seconds_total",
+    "process_max_fds",
+    "process_open_fds",
+    "process_resident_memory_bytes",
+    "process_start_time_seconds",
+    "process_threads",
+    "process_virtual_memory_bytes",
+];
 
 /// A count that only grows.
 #[derive(Clone, Debug)]
@@ -108,6 +128,8 @@ impl Telemetry {
             telemetry.add_family(family);
         }
         telemetry.register(SlotCollector { descs: snapshot_descs(), slot });
+        #[cfg(target_os = "linux")]
+        telemetry.register(ProcessCollector::for_self());
         telemetry
     }
 
@@ -139,8 +161,9 @@ impl Telemetry {
         self.registry.register(Box::new(collector)).expect("names of families are unique");
     }
 
-    /// A handle to keep; exported as 0 from now on. Labels' values must come from the configuration,
-    /// not from data. Panics if the family is no counter of the process or the labels do not fit it.
+    /// A handle to keep; exported as 0 from now on. Labels' values must come from the
+    /// configuration, not from data. Panics if the family is no counter of the process or the
+    /// labels do not fit it.
     pub fn counter(&self, family: &'static FamilyDef, labels: &[&str]) -> Counter {
         let clean = clean_labels(labels);
         Counter(child(family, self.counters.get(family.name), |counters| {

@@ -4,31 +4,14 @@
 //! Families of performance metrics and of drift statistics are made from `Metric::ALL` and
 //! `Statistic::ALL`, so a new metric appears here by itself.
 
+use crate::engine::counters::DELAY_BUCKETS;
 use crate::engine::drift::Statistic;
-use crate::engine::metric::Metric;
+use crate::engine::metric::{Metric, TopK};
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 /// Buckets of a process histogram reach from a tenth of a millisecond to half a minute.
 const SECONDS: &[f64] = &[0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0];
-/// Upper bounds in seconds: 1s, 10s, 1m, 5m, 30m, 1h, 3h, 6h, 12h, 1d, 2d, 3d, 7d, 14d, 30d.
-pub const LABEL_DELAY_BUCKETS: &[f64] = &[
-    1.0,
-    10.0,
-    60.0,
-    300.0,
-    1_800.0,
-    3_600.0,
-    10_800.0,
-    21_600.0,
-    43_200.0,
-    86_400.0,
-    172_800.0,
-    259_200.0,
-    604_800.0,
-    1_209_600.0,
-    2_592_000.0,
-];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -172,7 +155,7 @@ families! {
     CONSUMER_LAG Gauge Snapshot "consumer_lag_records" ["topic", "partition"]
         "Records between our position and the end of the log.";
     CONSUMER_LAG_SECONDS Gauge Snapshot "consumer_lag_seconds" ["topic", "partition"]
-        "How far the last record read lies behind the present, by its Kafka timestamp; 0 at the end.";
+        "How old the last record read is, by its Kafka timestamp; 0 at the end of the log.";
     CONSUMER_PAUSED Gauge Snapshot "consumer_paused" ["topic", "partition"]
         "1 if reading the partition is paused, else 0.";
     COPARTITION_MISMATCH Gauge Snapshot "copartition_mismatch_ratio" ["group"]
@@ -213,7 +196,7 @@ families! {
     CLIPPED_VALUES Counter Snapshot "clipped_values_total" ["model"]
         "Values that lay beyond what the sums can hold and were clipped.";
     LABEL_DELAY Histogram Snapshot "label_delay_seconds" ["model"]
-        "From a prediction's event time to its first label's." buckets LABEL_DELAY_BUCKETS;
+        "From a prediction's event time to its first label's." buckets &DELAY_BUCKETS;
     SLICE_PREDICTIONS Counter Snapshot "slice_predictions_total" ["model", "version", "slice"]
         "Predictions accepted in a slice.";
     SLICE_LABELED_PREDICTIONS Counter Snapshot
@@ -280,7 +263,7 @@ families! {
 /// What a performance metric is computed over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Scope {
-    /// All predictions of a version. Labels: model, version, window.
+    /// All predictions of a version. Labels: model, version, window (and k for top-k accuracy).
     Model,
     /// One slice. Labels: model, version, window, slice (`feature=value`, several by commas).
     Slice,
@@ -310,6 +293,8 @@ pub enum DriftOf {
 
 const MODEL_LABELS: &[&str] = &["model", "version", "window"];
 const SLICE_LABELS: &[&str] = &["model", "version", "window", "slice"];
+const MODEL_TOP_K_LABELS: &[&str] = &["model", "version", "window", "k"];
+const SLICE_TOP_K_LABELS: &[&str] = &["model", "version", "window", "slice", "k"];
 const FEATURE_LABELS: &[&str] = &["model", "version", "window", "feature", "reference"];
 const OUTPUT_LABELS: &[&str] = &["model", "version", "window", "output", "reference"];
 
@@ -323,7 +308,7 @@ fn generated() -> &'static Generated {
     static GENERATED: OnceLock<Generated> = OnceLock::new();
     GENERATED.get_or_init(|| {
         let mut metrics = BTreeMap::new();
-        for metric in Metric::ALL {
+        for metric in Metric::ALL.into_iter().chain([any_top_k()]) {
             for scope in [Scope::Model, Scope::Slice] {
                 metrics.insert((metric, scope), metric_defs(metric, scope));
             }
@@ -349,14 +334,28 @@ fn gauge(name: String, help: String, labels: &'static [&'static str]) -> FamilyD
     }
 }
 
+/// Stands for the top-k accuracies of every k, which share their families.
+fn any_top_k() -> Metric {
+    Metric::TopKAccuracy(TopK::new(1).expect("1 is from 1 to 64"))
+}
+
 fn metric_defs(metric: Metric, scope: Scope) -> MetricFamilies {
-    let (prefix, of, labels) = match scope {
-        Scope::Model => ("tidemark_", "", MODEL_LABELS),
-        Scope::Slice => ("tidemark_slice_", " (of a slice)", SLICE_LABELS),
+    let is_top_k = matches!(metric, Metric::TopKAccuracy(_));
+    let labels = match (scope, is_top_k) {
+        (Scope::Model, false) => MODEL_LABELS,
+        (Scope::Slice, false) => SLICE_LABELS,
+        (Scope::Model, true) => MODEL_TOP_K_LABELS,
+        (Scope::Slice, true) => SLICE_TOP_K_LABELS,
     };
-    let name = metric.name();
+    let (prefix, of) = match scope {
+        Scope::Model => ("tidemark_", ""),
+        Scope::Slice => ("tidemark_slice_", " (of a slice)"),
+    };
+    let (name, text) = match is_top_k {
+        true => ("top_k_accuracy", "The share whose true class was among the k most probable"),
+        false => (metric.name(), metric.help().trim_end_matches('.')),
+    };
     let unit = unit(metric);
-    let text = metric.help().trim_end_matches('.');
     let def = |part: &str, unit: &str, help: String| {
         gauge(format!("{prefix}{name}{part}{unit}"), help, labels)
     };
@@ -382,20 +381,24 @@ fn drift_def(statistic: Statistic, of: DriftOf) -> FamilyDef {
 }
 
 /// `_ratio` for a metric from 0 to 1 and for relative errors; nothing for one without a unit
-/// (log loss, correlation) or in the label's own unit (errors).
+/// (log loss, correlations) or in the label's own unit (errors).
 fn unit(metric: Metric) -> &'static str {
-    let _ = metric;
-    "_ratio"
+    let relative = matches!(metric, Metric::Mape | Metric::Smape);
+    if relative || metric.range() == (0.0, 1.0) { "_ratio" } else { "" }
 }
 
-/// The families of a performance metric.
+/// The families of a performance metric. Those of top-k accuracies have the label `k` besides.
 pub fn metric_families(metric: Metric, scope: Scope) -> &'static MetricFamilies {
-    &generated().metrics[&(metric, scope)]
+    let metric = match metric {
+        Metric::TopKAccuracy(_) => any_top_k(),
+        metric => metric,
+    };
+    generated().metrics.get(&(metric, scope)).expect("a test asks for each metric's families")
 }
 
 /// The family of a drift statistic.
 pub fn drift_family(statistic: Statistic, of: DriftOf) -> &'static FamilyDef {
-    &generated().drift[&(statistic, of)]
+    generated().drift.get(&(statistic, of)).expect("a test asks for each statistic's family")
 }
 
 /// Every family, the fixed ones first, in a stable order.

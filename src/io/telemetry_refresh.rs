@@ -36,8 +36,8 @@ impl SnapshotClient {
 }
 
 impl SnapshotDesk {
-    /// To be called in the engine's loop. If scrapes are waiting, takes one snapshot for all of them;
-    /// those that gave up waiting cost nothing. Says whether one was taken.
+    /// To be called in the engine's loop. If scrapes are waiting, takes one snapshot for all of
+    /// them; those that gave up waiting cost nothing. Says whether one was taken.
     pub fn serve(&mut self, take: impl FnOnce() -> Snapshot) -> bool {
         let mut waiting = Vec::new();
         while let Ok(answer) = self.requests.try_recv() {

@@ -15,15 +15,16 @@ use xxhash_rust::xxh3::xxh3_64;
 
 /// Series of one model in a scrape, unless configured.
 pub const SERIES_MAX_DEFAULT: usize = 2_000;
-/// Samples that a builder holds before it decides what to drop; those after that are dropped at once.
+/// Samples that a builder holds before it decides what to drop; those after that are dropped at
+/// once.
 pub const SAMPLES_MAX: usize = 200_000;
 /// Characters of a label's value. A longer one is cut and gets a hash of the whole, so that two
 /// values stay two series.
 pub const LABEL_CHARS_MAX: usize = 128;
 
 /// What is kept when a model has more series than it may; the first are kept. Ranks: 0 for the most
-/// important slice (in the order of the configuration, so that the choice is stable) and for the most
-/// drifted feature.
+/// important slice (in the order of the configuration, so that the choice is stable) and for the
+/// most drifted feature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Priority {
     /// Counters, infos, watermarks, policies.
@@ -103,8 +104,9 @@ impl SnapshotBuilder {
         self.series_max.insert(model, series_max);
     }
 
-    /// Adds a value with the family's usual priority: counters, infos and what is not about a window
-    /// are essential, other gauges are `Priority::Model`. A value that is not finite is no value.
+    /// Adds a value with the family's usual priority: counters, infos and what is not about a
+    /// window are essential, other gauges are `Priority::Model`. A value that is not finite is no
+    /// value.
     pub fn sample(&mut self, family: &'static FamilyDef, labels: &[&str], value: f64) {
         let gauge_of_window = family.kind == Kind::Gauge && family.labels.contains(&"window");
         let priority = if gauge_of_window { Priority::Model } else { Priority::Essential };
@@ -139,7 +141,8 @@ impl SnapshotBuilder {
         }
     }
 
-    /// Adds a metric's value, interval, support and binning error, as far as it has them.
+    /// Adds a metric's value, interval, support and binning error, as far as it has them. Labels:
+    /// model, version, window (and slice); the k of a top-k accuracy is added here.
     pub fn estimate(
         &mut self,
         priority: Priority,
@@ -149,6 +152,12 @@ impl SnapshotBuilder {
         estimate: &Estimate,
     ) {
         let families = metric_families(metric, scope);
+        let k = match metric {
+            Metric::TopKAccuracy(k) => k.get().to_string(),
+            _ => String::new(),
+        };
+        let with_k: Vec<&str> = labels.iter().copied().chain([k.as_str()]).collect();
+        let labels = if k.is_empty() { labels } else { &with_k };
         self.sample_with(priority, &families.value, labels, estimate.value);
         if let Some(interval) = estimate.interval {
             self.sample_with(priority, &families.lower, labels, interval.lower);

@@ -2,55 +2,119 @@
 
 use super::build::TargetColumns;
 use super::cell::Cell;
+use super::column::ColumnScan;
 use super::task::Targets;
 use crate::engine::estimate::Estimate;
+use crate::engine::event::{CLASS_OTHER, ClassCode};
+use crate::engine::metric::{Metric, estimate};
 use crate::engine::reference::{CategoricalReference, Category, Distribution};
+use crate::engine::score::Resolution;
+use crate::engine::sketch::{
+    BinaryOutcome, MulticlassOutcome, Outcome, PerformanceCells, RegressionOutcome, Sign, Sketch,
+};
 use crate::engine::spec::Task;
 use std::collections::BTreeMap;
 
 /// Counts rows that have both a prediction and a label, as the daemon does live.
 #[derive(Clone, Debug)]
 pub(super) struct Baseline {
-    task: Option<Task>,
+    task: Task,
+    cells: PerformanceCells,
+    weighted: bool,
     /// Untyped predictions and labels are all numbers, so that 1.0 is the class 1.
     predictions_are_numbers: bool,
     labels_are_numbers: bool,
-    /// Binary: rows decided as negative and as positive by the threshold alone.
+    /// Binary: rows decided by the threshold alone, as negative and as positive.
     by_threshold: [u64; 2],
+    /// Labelled rows without a prediction that could be compared.
+    pub left_out: u64,
 }
 
 impl Baseline {
-    pub(super) fn new(task: Option<&Task>, targets: Targets, _weighted: bool) -> Self {
-        let only_numbers = |scan: Option<&super::column::ColumnScan>| {
-            scan.is_some_and(super::column::ColumnScan::only_numbers)
-        };
+    pub(super) fn new(task: &Task, targets: Targets, weighted: bool) -> Self {
+        let only_numbers = |scan: Option<&ColumnScan>| scan.is_some_and(ColumnScan::only_numbers);
         Self {
-            task: task.cloned(),
+            cells: PerformanceCells::new(task, weighted, Resolution::Fine),
+            task: task.clone(),
+            weighted,
             predictions_are_numbers: only_numbers(targets.prediction),
             labels_are_numbers: only_numbers(targets.label),
             by_threshold: [0, 0],
+            left_out: 0,
         }
     }
 
-    pub(super) fn add<'c>(
-        &mut self,
-        cell: &mut dyn FnMut(Option<usize>) -> Cell<'c>,
-        targets: TargetColumns,
-    ) {
+    /// Counts one row, given as its cells by the columns' positions.
+    pub(super) fn add<'c>(&mut self, cell: &dyn Fn(usize) -> Cell<'c>, targets: TargetColumns) {
+        let cell = |at: Option<usize>| at.map_or(Cell::Missing, cell);
         let score = cell(targets.score).number().filter(|score| score.is_finite());
-        if let Some(Task::Binary { threshold, .. }) = &self.task
-            && let Some(score) = score
-        {
+        let prediction = cell(targets.prediction);
+        let label = cell(targets.label);
+        let weight = match self.weighted {
+            true => cell(targets.weight).number().filter(|weight| *weight > 0.0),
+            false => Some(1.0),
+        };
+        if let (Task::Binary { threshold, .. }, Some(score)) = (&self.task, score) {
             self.by_threshold[usize::from(score >= *threshold)] += 1;
         }
-        let _ = (self.predictions_are_numbers, self.labels_are_numbers);
+        if matches!(label, Cell::Missing | Cell::Null) {
+            return;
+        }
+        match self.outcome(score, prediction, label, weight) {
+            Some(outcome) => self.cells.add(&outcome, Sign::Add),
+            None => self.left_out += 1,
+        }
+    }
+
+    fn outcome(
+        &self,
+        score: Option<f64>,
+        prediction: Cell,
+        label: Cell,
+        weight: Option<f64>,
+    ) -> Option<Outcome> {
+        let weight = weight.filter(|weight| weight.is_finite())?;
+        let predicted = prediction.category(self.predictions_are_numbers);
+        let label_class = label.category(self.labels_are_numbers);
+        match &self.task {
+            Task::Binary { positive_class, threshold, .. } => {
+                let probability = |score: &f64| (0.0..=1.0).contains(score);
+                let score = score.filter(probability);
+                let decision = match predicted {
+                    Some(class) => class == *positive_class,
+                    None => score? >= *threshold,
+                };
+                let label = label_class? == *positive_class;
+                Some(Outcome::Binary(BinaryOutcome { score, decision, label, weight }))
+            }
+            Task::Multiclass { classes, .. } => {
+                let code = |class: String| match classes.binary_search(&class) {
+                    Ok(at) => at as ClassCode,
+                    Err(_) => CLASS_OTHER,
+                };
+                let (decision, label) = (code(predicted?), code(label_class?));
+                Some(Outcome::Multiclass(MulticlassOutcome {
+                    decision,
+                    label,
+                    log_loss: None,
+                    rank: None,
+                    top: None,
+                    weight,
+                }))
+            }
+            Task::Regression { .. } => {
+                let prediction = score.or_else(|| prediction.number())?;
+                let label = label.number()?;
+                let finite = prediction.is_finite() && label.is_finite();
+                let outcome = RegressionOutcome { prediction, label, weight };
+                finite.then_some(Outcome::Regression(outcome))
+            }
+        }
     }
 
     /// The predicted classes where only scores are given.
-    pub(super) fn predicted_classes(&self) -> Option<Distribution> {
-        let Some(Task::Binary { positive_class, negative_class, .. }) = &self.task else {
-            return None;
-        };
+    pub(super) fn classes_by_threshold(&self) -> Option<Distribution> {
+        let Task::Binary { positive_class, negative_class, .. } = &self.task else { return None };
         let [negative, positive] = self.by_threshold;
         let category = |value: &str, count| Category { value: value.to_owned(), count };
         let negative_class = negative_class.as_deref()?;
@@ -58,10 +122,13 @@ impl Baseline {
             vec![category(negative_class, negative), category(positive_class, positive)];
         categories.retain(|category| category.count > 0);
         categories.sort_by(|a, b| b.count.cmp(&a.count).then(a.value.cmp(&b.value)));
-        Some(Distribution::Categorical(CategoricalReference { categories, other: 0 }))
+        (!categories.is_empty())
+            .then_some(Distribution::Categorical(CategoricalReference { categories, other: 0 }))
     }
 
-    pub(super) fn finish(self) -> BTreeMap<String, Estimate> {
-        BTreeMap::new()
+    /// Every metric of the task that is defined on the rows.
+    pub(super) fn finish(&self) -> BTreeMap<String, Estimate> {
+        let of = |metric: Metric| Some((metric.name().to_owned(), estimate(metric, &self.cells)?));
+        Metric::of_task(&self.task).into_iter().filter_map(of).collect()
     }
 }

@@ -5,7 +5,7 @@ use super::baseline::Baseline;
 use super::cell::{Cell, printable};
 use super::column::{ColumnScan, Kind};
 use super::count::ColumnCount;
-use super::report::{Report, warnings};
+use super::report::{LeftOut, Report, warnings};
 use super::source::{Names, Source, Visit};
 use super::task::{Targets, task};
 use super::{ProfileError, file};
@@ -36,8 +36,11 @@ pub fn run(args: ProfileArgs, progress: &mut dyn FnMut(Progress)) -> Result<Repo
     let mut input = Input { sources, filters, names: Names::default(), progress };
     let mut scan = scan(&args, &mut input)?;
     let targets = TargetColumns::find(&args, &input.names)?;
-    let task = task(&args, targets.scans(&scan.columns))?;
+    let mut task = task(&args, targets.scans(&scan.columns))?;
     targets.force_kinds(task.as_ref(), &mut scan.columns);
+    if let (Some(Task::Regression { center, scale }), Some(label)) = (&mut task, targets.label) {
+        (*center, *scale) = scan.columns[label].center_and_scale();
+    }
     let features = features(&args, &input, &targets, &scan)?;
     let counted = count(&args, &mut input, &scan, &features, targets, task.as_ref())?;
     let (profile, left_out) = assemble(&args, &input, &scan, &features, counted, task);
@@ -278,7 +281,7 @@ struct Counted {
     score: Option<ColumnCount>,
     prediction: Option<ColumnCount>,
     label: Option<ColumnCount>,
-    baseline: Baseline,
+    baseline: Option<Baseline>,
 }
 
 fn count(
@@ -299,7 +302,8 @@ fn count(
         score: column_count(score),
         prediction: column_count(prediction),
         label: column_count(targets.label),
-        baseline: Baseline::new(task, targets.scans(columns), args.weight.is_some()),
+        baseline: task
+            .map(|task| Baseline::new(task, targets.scans(columns), args.weight.is_some())),
     };
     let columns_known = columns.len();
     let mut rows = 0u64;
@@ -322,7 +326,9 @@ fn count(
                 count.add(cell(at));
             }
         }
-        counted.baseline.add(&mut |at| at.map_or(Cell::Missing, cell), targets);
+        if let Some(baseline) = &mut counted.baseline {
+            baseline.add(&cell, targets);
+        }
         Ok(())
     })?;
     if rows != scan.rows {
@@ -331,7 +337,7 @@ fn count(
     Ok(counted)
 }
 
-/// The profile, and the columns that could not be described with the reason.
+/// The profile, and what could not enter it.
 fn assemble(
     args: &ProfileArgs,
     input: &Input,
@@ -339,20 +345,25 @@ fn assemble(
     features: &[Feature],
     counted: Counted,
     task: Option<Task>,
-) -> (Profile, Vec<(String, &'static str)>) {
-    let mut left_out = Vec::new();
+) -> (Profile, LeftOut) {
+    let mut left_out = LeftOut {
+        columns: Vec::new(),
+        rows: counted.baseline.as_ref().map_or(0, |baseline| baseline.left_out),
+    };
     for (column, name) in input.names.iter().enumerate() {
         let scan = &scan.columns[column];
         let inside = feature_name(name, args.features_under.as_deref());
         if let Some(name) = inside.filter(|_| scan.unsupported > 0 && scan.values() == 0) {
-            left_out.push((name.to_owned(), "lists, dates and the like are not described"));
+            left_out.columns.push((name.to_owned(), "lists, dates and the like are not described"));
         }
     }
     let mut described = Vec::new();
     for (feature, count) in features.iter().zip(counted.features) {
         match count.finish(&feature.name, args.categories_max) {
             Some(reference) => described.push(reference),
-            None => left_out.push((feature.name.clone(), "its numbers are too large to square")),
+            None => {
+                left_out.columns.push((feature.name.clone(), "its numbers are too large to square"))
+            }
         }
     }
     let distribution = |count: Option<ColumnCount>| {
@@ -360,7 +371,8 @@ fn assemble(
     };
     let score = distribution(counted.score);
     let label = distribution(counted.label);
-    let predicted = counted.baseline.predicted_classes().or(distribution(counted.prediction));
+    let by_threshold = || counted.baseline.as_ref().and_then(Baseline::classes_by_threshold);
+    let predicted = distribution(counted.prediction).or_else(by_threshold);
     let classes = match &task {
         Some(Task::Binary { .. }) | Some(Task::Multiclass { .. }) => {
             classes(task.as_ref(), [label.as_ref(), predicted.as_ref()])
@@ -385,7 +397,7 @@ fn assemble(
         predicted_classes: predicted.and_then(categorical),
         label_classes: label.clone().and_then(categorical),
         label_values: label.and_then(numeric),
-        baseline: counted.baseline.finish(),
+        baseline: counted.baseline.as_ref().map(Baseline::finish).unwrap_or_default(),
         content_hash: String::new(),
     };
     (profile, left_out)

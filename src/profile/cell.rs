@@ -1,5 +1,7 @@
 //! One value of a data file, and the text by which it is known as a category.
 
+use crate::decode::canonical::push_f64;
+
 /// A value as its file gives it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Cell<'a> {
@@ -25,15 +27,16 @@ impl Cell<'_> {
         }
     }
 
-    /// The category that this cell is in a categorical column; `None` if it has no value of that kind.
-    /// `numbers`: all untyped values of the column are numbers, so that 1.0 in it is the category 1.
+    /// The category that this cell is in a categorical column; `None` if it has no value of that
+    /// kind. `numbers`: all untyped values of the column are numbers, so that 1.0 in it is the
+    /// category 1.
     pub fn category(self, numbers: bool) -> Option<String> {
         match self {
             Cell::Text(text) => Some(text.to_owned()),
             Cell::Raw(text) if numbers => {
                 Some(raw_number(text).map_or_else(|| text.to_owned(), canonical_number))
             }
-            Cell::Raw(text) => Some(text.to_owned()),
+            Cell::Raw(text) => Some(raw_bool(text).unwrap_or(text).to_owned()),
             Cell::Bool(value) => Some(value.to_string()),
             Cell::Number(number) if number.is_finite() => Some(canonical_number(number)),
             Cell::Number(_) | Cell::Missing | Cell::Null | Cell::Unsupported => None,
@@ -51,12 +54,20 @@ fn raw_number(text: &str) -> Option<f64> {
     text.parse().ok()
 }
 
-/// Integral numbers as decimal, so that 1, 1.0 and 1e0 meet; others in the shortest form that reads back.
-pub fn canonical_number(number: f64) -> String {
-    if number == number.trunc() && number.abs() < 1e18 {
-        return (number as i64).to_string();
+/// Python writes True where a live record has true.
+fn raw_bool(text: &str) -> Option<&'static str> {
+    match text {
+        "True" | "TRUE" => Some("true"),
+        "False" | "FALSE" => Some("false"),
+        _ => None,
     }
-    number.to_string()
+}
+
+/// The text by which the decoder of live records knows a finite number as a category.
+fn canonical_number(number: f64) -> String {
+    let mut text = String::new();
+    push_f64(number, &mut text);
+    text
 }
 
 /// At most `chars_max` characters of untrusted text that a terminal shows and does not obey.
@@ -87,6 +98,7 @@ mod tests {
         assert_eq!(Cell::Raw("1.0").category(false).unwrap(), "1.0");
         assert_eq!(Cell::Number(-0.0).category(true).unwrap(), "0");
         assert_eq!(Cell::Number(0.1).category(true).unwrap(), "0.1");
+        assert_eq!(Cell::Raw("True").category(false), Cell::Bool(true).category(false));
         assert_eq!(Cell::Raw("007").number(), None);
         assert_eq!(Cell::Raw("0.5").number(), Some(0.5));
         assert_eq!(Cell::Raw("-0").number(), Some(0.0));

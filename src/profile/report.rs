@@ -11,8 +11,21 @@ use std::path::PathBuf;
 /// Below this many rows, bins of a tenth hold too few for a quiet comparison.
 const ROWS_ENOUGH: u64 = 1_000;
 /// Names that rarely belong to a feature.
-const NOT_FEATURES: [&str; 9] =
-    ["label", "target", "y", "y_true", "y_pred", "score", "prediction", "split", "timestamp"];
+const NOT_FEATURES: [&str; 13] = [
+    "id",
+    "label",
+    "prediction",
+    "prediction_id",
+    "probability",
+    "score",
+    "split",
+    "target",
+    "time",
+    "timestamp",
+    "y",
+    "y_pred",
+    "y_true",
+];
 /// Warnings of one kind that are printed one by one; the others are counted.
 const NAMES_SHOWN: usize = 10;
 
@@ -25,12 +38,16 @@ pub struct Report {
     pub output: PathBuf,
 }
 
+/// What could not enter the profile.
+pub(super) struct LeftOut {
+    /// Columns, each with the reason.
+    pub columns: Vec<(String, &'static str)>,
+    /// Labelled rows without a prediction that the baseline could use.
+    pub rows: u64,
+}
+
 /// What is doubtful about the data.
-pub(super) fn warnings(
-    args: &ProfileArgs,
-    profile: &Profile,
-    left_out: &[(String, &'static str)],
-) -> Vec<String> {
+pub(super) fn warnings(args: &ProfileArgs, profile: &Profile, left_out: &LeftOut) -> Vec<String> {
     let mut warnings = Vec::new();
     if args.trained_on {
         warnings.push(
@@ -50,7 +67,14 @@ pub(super) fn warnings(
                 .into(),
         );
     }
-    for (name, why) in left_out {
+    if left_out.rows > 0 {
+        warnings.push(format!(
+            "{} labelled rows are not in the baseline: their prediction, score, label or weight is \
+             missing or of another type",
+            left_out.rows
+        ));
+    }
+    for (name, why) in &left_out.columns {
         warnings.push(format!("column `{}` is left out: {why}", printable(name, 60)));
     }
     type Test = fn(&FeatureReference, &Profile) -> bool;
@@ -60,7 +84,7 @@ pub(super) fn warnings(
         ("hold values of another type, counted as invalid", |f, _| f.invalid > 0),
         ("look like ids or times (hardly a value occurs twice); see --ignore", looks_like_ids),
         (
-            "look like labels or predictions; see --label, --score, --prediction, --ignore",
+            "have names that features rarely have; see --label, --score, --prediction, --ignore",
             |f, _| NOT_FEATURES.contains(&f.name.to_lowercase().as_str()),
         ),
     ];

@@ -13,7 +13,7 @@ use tidemark::engine::time::{Span, Timestamp};
 use tidemark::io::Now;
 use tidemark::io::telemetry::Telemetry;
 use tidemark::io::webhook::{
-    Deliverer, DelivererError, DelivererOptions, Receiver, SigningSecret, Target, run,
+    Deliverer, DelivererError, DelivererOptions, Receiver, SigningSecret, Target, Template, run,
 };
 
 /// Signatures carry the real time: the library allows five minutes.
@@ -31,6 +31,7 @@ fn target(url: String) -> Target {
         headers: vec![("Authorization".into(), "Bearer hunter2hunter2".into())],
         timeout: Duration::from_secs(20),
         success_statuses: Vec::new(),
+        template: None,
     }
 }
 
@@ -112,6 +113,21 @@ async fn a_receiver_with_another_secret_refuses_and_rotation_satisfies_both() {
 }
 
 #[tokio::test]
+async fn a_template_gives_the_body_that_is_sent_and_signed() {
+    let mut receiver = PythonReceiver::start(SECRET, "204");
+    let mut target = target(receiver.url("/api/v2/dags/retrain/dagRuns"));
+    let text = r#"{"dag_run_id":"{{id}}","conf":{"event":"{{event}}"}}"#;
+    target.template = Some(Template::parse(text).unwrap());
+    assert_eq!(attempt_at(target).await, Outcome::Delivered { status: 204 });
+    let request = receiver.next_request();
+    assert!(request["error"].is_null(), "{request}");
+    let id = attempt().id;
+    let body = format!(r#"{{"dag_run_id":"{id}","conf":{{"event":{{"hour":1}}}}}}"#);
+    assert_eq!(request["body"], body);
+    assert_eq!(request["headers"]["webhook-id"], *id);
+}
+
+#[tokio::test]
 async fn a_redirect_is_a_failure_and_is_not_followed() {
     let receiver = PythonReceiver::start(SECRET, "redirect");
     let outcome = attempt_at(target(receiver.url("/retrain"))).await;
@@ -119,6 +135,15 @@ async fn a_redirect_is_a_failure_and_is_not_followed() {
     let seen = receiver.finish();
     assert_eq!(seen.len(), 1);
     assert_eq!(seen[0]["path"], "/retrain");
+}
+
+#[tokio::test]
+async fn a_certificate_that_nobody_trusts_is_refused() {
+    let receiver = PythonReceiver::start_tls(SECRET, "204");
+    let url = format!("https://127.0.0.1:{}/retrain", receiver.port);
+    let error = error_of(attempt_at(target(url)).await);
+    assert!(error.contains("certificate"), "{error}");
+    assert!(receiver.finish().is_empty());
 }
 
 #[tokio::test]

@@ -140,8 +140,8 @@ fn a_gone_endpoint_gets_nothing_more_until_it_is_enabled() {
     let taken = outbox.enqueue(request("trainer", 4), START, GIVE_UP_AFTER);
     assert_eq!(taken, Enqueued::Disabled);
 
-    let bytes = serde_json::to_vec(&outbox).unwrap();
-    let mut outbox: Outbox = serde_json::from_slice(&bytes).unwrap();
+    let bytes = postcard::to_stdvec(&outbox).unwrap();
+    let mut outbox: Outbox = postcard::from_bytes(&bytes).unwrap();
     assert_eq!(outbox.disabled_since("trainer"), Some(START), "a restart does not forget");
     assert!(outbox.enable("trainer"));
     let taken = outbox.enqueue(request("trainer", 5), START, GIVE_UP_AFTER);
@@ -219,7 +219,7 @@ impl World {
     }
 
     fn receive(&mut self, attempt: &Attempt) -> Outcome {
-        let saved: Outbox = serde_json::from_slice(self.checkpoint.as_ref().unwrap()).unwrap();
+        let saved: Outbox = postcard::from_bytes(self.checkpoint.as_ref().unwrap()).unwrap();
         assert!(saved.get(&attempt.id).is_some(), "sent before the checkpoint was durable");
         self.received.push(attempt.id.clone());
         self.bodies.insert(attempt.body.clone());
@@ -232,7 +232,7 @@ impl World {
 
     fn write_checkpoint(&mut self, outbox: &mut Outbox) -> Result<(), Died> {
         let mark = outbox.mark();
-        let bytes = serde_json::to_vec(outbox).unwrap();
+        let bytes = postcard::to_stdvec(outbox).unwrap();
         self.step()?;
         self.checkpoint = Some(bytes);
         self.step()?;
@@ -240,30 +240,34 @@ impl World {
         Ok(())
     }
 
+    /// Sends what the outbox hands out now.
+    fn deliver(&mut self, outbox: &mut Outbox) -> Result<(), Died> {
+        for attempt in outbox.due(self.now) {
+            self.step()?;
+            let outcome = self.receive(&attempt);
+            self.step()?;
+            outbox.record(&attempt.id, outcome, self.now);
+            self.step()?;
+        }
+        Ok(())
+    }
+
     /// One life of the process: restore, decide, and work until everything is delivered.
     fn live(&mut self) -> Result<(), Died> {
         let mut outbox: Outbox = match &self.checkpoint {
-            Some(bytes) => serde_json::from_slice(bytes).unwrap(),
+            Some(bytes) => postcard::from_bytes(bytes).unwrap(),
             None => Outbox::new(),
         };
         self.step()?;
         // Replaying the logs, the policy comes to the same decision, whether or not it is known.
         outbox.enqueue(request("trainer", 7), self.now, GIVE_UP_AFTER);
         self.step()?;
-        loop {
+        while !outbox.pending().is_empty() {
+            self.deliver(&mut outbox)?;
             self.write_checkpoint(&mut outbox)?;
-            if outbox.pending().is_empty() {
-                return Ok(());
-            }
-            for attempt in outbox.due(self.now) {
-                self.step()?;
-                let outcome = self.receive(&attempt);
-                self.step()?;
-                outbox.record(&attempt.id, outcome, self.now);
-                self.step()?;
-            }
             self.now = outbox.next_due().unwrap_or(self.now).max(self.now);
         }
+        Ok(())
     }
 }
 

@@ -20,9 +20,25 @@ pub struct PythonReceiver {
 impl PythonReceiver {
     /// Starts one that gives these answers in turn; see receiver.py.
     pub fn start(secret: &str, answers: &str) -> Self {
+        Self::start_with(&[secret, answers])
+    }
+
+    /// Starts one behind TLS, with a certificate of its own making that nobody trusts.
+    pub fn start_tls(secret: &str, answers: &str) -> Self {
+        let pem = tempfile::NamedTempFile::new().unwrap();
+        let path = pem.path().to_str().unwrap();
+        run(Command::new("openssl")
+            .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=127.0.0.1"])
+            .args(["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", path, "-out", path]));
+        // It prints its port when it has read the file.
+        Self::start_with(&[secret, answers, path])
+    }
+
+    fn start_with(arguments: &[&str]) -> Self {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/webhook/receiver.py");
         let mut child = Command::new(python())
-            .args([script, secret, answers])
+            .arg(script)
+            .args(arguments)
             .stdout(Stdio::piped())
             .stdin(Stdio::null())
             .spawn()
@@ -79,8 +95,8 @@ fn python() -> &'static Path {
 }
 
 fn run(command: &mut Command) {
-    let advice = "the webhook tests need python3 with venv and pip (Debian: python3-venv), and a \
-                  package index for the first run";
+    let advice = "the webhook tests need openssl, python3 with venv and pip (Debian: \
+                  python3-venv), and a package index for the first run";
     let output = command.output().unwrap_or_else(|error| panic!("{advice}: {error}"));
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{advice}: {command:?}: {text}");

@@ -1,13 +1,15 @@
 """A webhook receiver for the tests: verifies signatures with the library `standardwebhooks`.
 
-usage: receiver.py SECRET ANSWER,ANSWER,...
+usage: receiver.py SECRET ANSWER,ANSWER,... [CERTIFICATE_AND_KEY.pem]
 
-Prints its port, then one JSON object for each request. It gives the answers in turn and the last one
-again and again: a status; 429:SECONDS with Retry-After; redirect; hang (never answers); close (without
-an answer); long (200 with a body of 1 MB). A request whose signature does not fit gets a 401 instead.
+Prints its port, then one JSON object for each request. It gives the answers in turn and the last
+one again and again: a status; 429:SECONDS with Retry-After; redirect; hang (never answers); close
+(without an answer); long (200 with a body of 1 MB). A request whose signature does not fit gets a
+401 instead.
 """
 
 import json
+import ssl
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -74,5 +76,9 @@ class Handler(BaseHTTPRequestHandler):
 
 server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
 server.daemon_threads = True
+if len(sys.argv) > 3:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(sys.argv[3])
+    server.socket = context.wrap_socket(server.socket, server_side=True)
 print(server.server_address[1], flush=True)
 server.serve_forever()

@@ -153,7 +153,7 @@ pub fn webhooks(check: &mut Check<'_>, config: &Config) -> Vec<Option<WebhookPla
     check.at_most("webhooks", list.len(), WEBHOOKS_MAX, "webhooks");
     let mut names = Vec::new();
     let mut plans = Vec::new();
-    for (index, section) in list.iter() {
+    for (index, section) in list.iter().take(WEBHOOKS_MAX) {
         let path = item_path("webhooks", index);
         let name = check.name(&path, section.name.as_ref());
         let plan = webhook(check, &path, section);

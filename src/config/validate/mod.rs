@@ -167,7 +167,7 @@ pub fn plan(check: &mut Check<'_>, config: &Config) -> Option<Plan> {
             check.fault("models", "the list is empty; declare at least one model");
         }
         check.at_most("models", models.len(), MODELS_MAX, "models");
-        for (index, model) in models.iter() {
+        for (index, model) in models.iter().take(MODELS_MAX) {
             let path = item_path("models", index);
             drafts.push(model::draft(check, &path, model, &webhook_names));
         }

@@ -333,9 +333,9 @@ fn show(check: &mut Check<'_>, path: &str, model: &ModelConfig) -> Option<ShowSp
     let history: u64 =
         check.bounded(&path, "history_windows", section.history_windows, default.history_windows);
     Some(ShowSpec {
-        history_windows: u32::try_from(history).ok()?,
         coverage_min,
         support_min,
+        history_windows: u32::try_from(history).ok()?,
         revise_every: check.bounded(
             &path,
             "revise_every",

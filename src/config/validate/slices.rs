@@ -83,7 +83,7 @@ pub fn slices(
         by_slice.entry(wish.slice).or_default().push(wish);
     }
     let mut slices: Vec<SliceSpec> = Vec::new();
-    for index in 0..count {
+    for index in 0..count.min(SLICES_MAX) {
         let path = item_path(&path, index);
         let wishes = by_slice.remove(&index).unwrap_or_default();
         let Some(slice) = slice(check, &path, &wishes, features, references, values_max) else {

@@ -87,6 +87,7 @@ pub fn topics(check: &mut Check<'_>, drafts: &[Draft]) -> Topics {
         .map(|(topic, models)| label_topic(topic, models, group_of(topic)))
         .collect();
     let groups = groups.iter().enumerate().map(|(group, (topics, models))| GroupPlan {
+        spread: false,
         name: group_name(topics),
         predictions: positions(predictions.iter().map(|topic| topic.group), group),
         labels: positions(labels.iter().map(|topic| topic.group), group),

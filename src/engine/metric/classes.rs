@@ -1,8 +1,8 @@
 //! Metrics of a multiclass model's decisions.
 //!
 //! The classes of an average are those that were predicted or are true, as in scikit-learn; a class
-//! whose own value is undefined (never predicted: precision; never true: recall) enters as 0, also as
-//! there. `OTHER`, the classes that the model does not list, counts as one more class.
+//! whose own value is undefined (never predicted: precision; never true: recall) enters as 0, also
+//! as there. `OTHER`, the classes that the model does not list, counts as one more class.
 
 use super::agreement::Confusion;
 use super::confusion::proportion;

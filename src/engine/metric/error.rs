@@ -52,8 +52,8 @@ pub(super) fn bias(cells: &RegressionCells) -> Option<Estimate> {
     Some(scaled(Estimate::exact(value, interval, cells.rows().support()), cells.scale()))
 }
 
-/// 1 - sum of squared errors / sum of squared distances of the labels from their mean. `None` if the
-/// labels do not vary, or so little around a value so far from the plan's centre that their
+/// 1 - sum of squared errors / sum of squared distances of the labels from their mean. `None` if
+/// the labels do not vary, or so little around a value so far from the plan's centre that their
 /// variance is lost in rounding. No interval.
 pub(super) fn r2(cells: &RegressionCells) -> Option<Estimate> {
     /// Least share of the labels' squares around the centre that must be variance: below it the
@@ -65,11 +65,9 @@ pub(super) fn r2(cells: &RegressionCells) -> Option<Estimate> {
         return None;
     }
     let variation = labels.squares - labels.total * labels.total / rows.w;
-    if !(variation > RESOLVED_MIN * labels.squares) {
-        return None;
-    }
     let value = 1.0 - cells.squared().total / variation;
-    value.is_finite().then(|| Estimate::exact(value, None, rows.support()))
+    let resolved = variation > RESOLVED_MIN * labels.squares && value.is_finite();
+    resolved.then(|| Estimate::exact(value, None, rows.support()))
 }
 
 /// The mean of |error| / max(|label|, 2^-52), as in scikit-learn: labels of 0 make it huge. No

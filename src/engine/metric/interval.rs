@@ -1,7 +1,7 @@
 //! Confidence intervals at 95%.
 //!
-//! Where no honest one is known there is none. Sources: Wilson 1927; Clopper & Pearson 1934; DeLong,
-//! DeLong & Clarke-Pearson 1988; Woodruff 1952.
+//! Where no honest one is known there is none. Sources: Wilson 1927; Clopper & Pearson 1934;
+//! DeLong, DeLong & Clarke-Pearson 1988; Woodruff 1952.
 
 use crate::engine::estimate::Interval;
 use crate::engine::sketch::{Mass, Spread};

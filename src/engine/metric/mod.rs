@@ -1,7 +1,8 @@
 //! Performance metrics: each a pure function of mergeable cells.
 //!
-//! To add one: a variant, its line in `ALL` and in `catalog.rs`, its arm in `estimate`, and the function
-//! itself in the file of its family. The compiler asks for all but `ALL`, and a test for that.
+//! To add one: a variant, its line in `ALL` and in `catalog.rs`, its arm in `estimate`, and the
+//! function itself in the file of its family. The compiler asks for all but `ALL`, and a test for
+//! that.
 
 mod agreement;
 mod calibration;
@@ -123,8 +124,8 @@ impl Metric {
     }
 }
 
-/// The value of a metric over the rows in `cells`, with its interval and its support; `None` if it is
-/// not defined for the task, or if its denominator is 0.
+/// The value of a metric over the rows in `cells`, with its interval and its support; `None` if it
+/// is not defined for the task, or if its denominator is 0.
 pub fn estimate(metric: Metric, cells: &PerformanceCells) -> Option<Estimate> {
     match cells {
         PerformanceCells::Binary(cells) => estimate_binary(metric, cells),

@@ -6,7 +6,6 @@
 use super::interval::Z;
 use crate::engine::estimate::{Estimate, Interval};
 use crate::engine::sketch::{BinaryCells, Mass};
-use statrs::function::gamma::digamma;
 
 /// Positives and negatives of one score bin.
 #[derive(Clone, Copy)]
@@ -29,9 +28,9 @@ fn bins(cells: &BinaryCells) -> (Vec<Bin>, Mass, Mass) {
 
 /// Rows of each class (effective ones, with weights) below which there is no interval.
 const CLASS_ROWS_MIN: f64 = 20.0;
-/// Below this product of 1 - AUC and the smaller class's rows there is none either. Simulated (normal
-/// scores, AUC .6 to .999, 20 + 20 to 1,000 + 1,000 rows, 2,000 trials each): with this rule an
-/// interval was given and missed in at most 6.7% of the trials; without it in up to 21%.
+/// Below this product of 1 - AUC and the smaller class's rows there is none either. Simulated
+/// (normal scores, AUC .6 to .999, 20 + 20 to 1,000 + 1,000 rows, 2,000 trials each): with this
+/// rule an interval was given and missed in at most 6.7% of the trials; without it in up to 21%.
 const MISORDERED_MIN: f64 = 1.0;
 
 /// The chance that a positive scores above a negative, equal scores counting half. `None` without
@@ -82,13 +81,10 @@ fn delong(bins: &[Bin], positives: Mass, negatives: Mass, auc: f64) -> Option<In
     }
     let variance = of_positives / (positives.w * positives.w) * p / (p - 1.0)
         + of_negatives / (negatives.w * negatives.w) * n / (n - 1.0);
-    if !(variance > 0.0) {
-        return None;
-    }
     let logit = (auc / (1.0 - auc)).ln();
     let half = Z * variance.sqrt() / (auc * (1.0 - auc));
     let expit = |x: f64| 1.0 / (1.0 + (-x).exp());
-    Some(Interval { lower: expit(logit - half), upper: expit(logit + half) })
+    (variance > 0.0).then(|| Interval { lower: expit(logit - half), upper: expit(logit + half) })
 }
 
 /// Precision at each positive's score, averaged over the positives (scikit-learn's definition: the
@@ -124,7 +120,7 @@ pub(super) fn average_precision(cells: &BinaryCells) -> Option<Estimate> {
 }
 
 /// Up to this many positives of a bin are summed one by one, which is also the most accurate.
-const DIRECT_MAX: i64 = 64;
+const DIRECT_MAX: i64 = 16;
 
 /// The rows that score above a bin, by weight.
 #[derive(Clone, Copy)]
@@ -163,15 +159,25 @@ impl Ahead {
 }
 
 /// Sum over i = 1 ..= `rows` of (hits + i) / (before + step * i).
+///
+/// The first ones are added up; the others by the midpoint form of Euler and Maclaurin's formula:
+/// the integral between half-integers, less 1/24 of the first derivative and plus 7/5760 of the
+/// third.
 fn ratios(hits: f64, before: f64, step: f64, rows: i64) -> f64 {
+    let ratio = |i: i64| (hits + i as f64) / (before + step * i as f64);
+    let direct: f64 = (1..=rows.min(DIRECT_MAX)).map(ratio).sum();
     if rows <= DIRECT_MAX {
-        let ratio = |i: i64| (hits + i as f64) / (before + step * i as f64);
-        (1..=rows).map(ratio).sum()
-    } else {
-        // Sum of 1 / (a + i) = digamma(a + rows + 1) - digamma(a + 1).
-        let (rows, a) = (rows as f64, before / step);
-        rows / step + (hits - a) / step * (digamma(a + rows + 1.0) - digamma(a + 1.0))
+        return direct;
     }
+    // (hits + x) / (before + step x) = (1 - misses / (a + x)) / step
+    let a = before / step;
+    let misses = a - hits;
+    let (from, to) = (a + DIRECT_MAX as f64 + 0.5, a + rows as f64 + 0.5);
+    let integral = (to - from) - misses * ((to - from) / from).ln_1p();
+    let first = |x: f64| misses / (x * x);
+    let third = |x: f64| 6.0 * misses / (x * x * x * x);
+    let corrections = (first(from) - first(to)) / 24.0 + 7.0 / 5760.0 * (third(to) - third(from));
+    direct + (integral + corrections) / step
 }
 
 #[cfg(test)]
@@ -179,17 +185,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_closed_form_of_the_sum_equals_the_sum() {
+    fn the_shortcut_of_the_sum_equals_the_sum() {
         for (hits, before, step, rows) in [
             (0.0, 0.0, 1.0, 65),
             (3.0, 70.5, 1.7, 1_000),
             (1e4, 1e6, 3.0, 400),
             (0.0, 1e5, 1.0, 90),
+            (1e3, 1e3, 1.0, 100_000),
         ] {
             let ratio = |i: i64| (hits + i as f64) / (before + step * i as f64);
             let sum: f64 = (1..=rows).map(ratio).sum();
-            let closed = ratios(hits, before, step, rows);
-            assert!((closed - sum).abs() < 1e-9 * sum, "{closed} {sum}");
+            let found = ratios(hits, before, step, rows);
+            assert!((found - sum).abs() < 1e-10 * sum, "{found} {sum}");
         }
     }
 }

@@ -29,7 +29,8 @@ impl Monitor {
             }
             for end in self.ends_with_data(shards, &spec, from, until) {
                 let key = (index as u16, end);
-                effects.push(Effect::Fired(self.firing(shards, key, FiringKind::OnTime, 0)));
+                let firing = self.firing(shards, key, FiringKind::OnTime, 0);
+                effects.push(Effect::Fired(firing));
                 self.state.revisions.insert(key, 0);
                 self.fired_at.insert(key, now);
                 self.changed.remove(&key);
@@ -84,7 +85,8 @@ impl Monitor {
             *revision += 1;
             let revision = *revision;
             self.fired_at.insert(key, now);
-            effects.push(Effect::Fired(self.firing(shards, key, FiringKind::Late, revision)));
+            let firing = self.firing(shards, key, FiringKind::Late, revision);
+            effects.push(Effect::Fired(firing));
         }
     }
 
@@ -98,13 +100,16 @@ impl Monitor {
     pub(super) fn fire_final(
         &mut self,
         shards: &[&Partial],
+        predictions: Timestamp,
         labels: Timestamp,
         effects: &mut Vec<Effect>,
     ) {
+        let lateness = self.context.spec.time.allowed_lateness;
         for index in 0..self.context.windows.specs.len() {
             let spec = self.context.windows.specs[index];
+            // After a restart a shard may be behind what this monitor has seen: it reads again first.
             let until = self
-                .last_passed(&spec, labels - spec.keep)
+                .last_passed(&spec, (labels - spec.keep).min(predictions - lateness))
                 .min(self.state.closed_through[index]);
             let from = self.state.final_through[index];
             if until <= from {
@@ -129,7 +134,7 @@ impl Monitor {
     }
 
     fn firing(
-        &self,
+        &mut self,
         shards: &[&Partial],
         (index, end): WindowKey,
         kind: FiringKind,
@@ -149,11 +154,15 @@ impl Monitor {
                 }
             })
             .collect();
+        *self.state.firings.entry((index, kind)).or_default() += 1;
         Firing { kind, size, start, end, revision, versions }
     }
 
     /// All metrics of the model's task that are defined on these rows.
-    pub(super) fn metrics(&self, sum: &SliceSum) -> Vec<(Metric, crate::engine::estimate::Estimate)> {
+    pub(super) fn metrics(
+        &self,
+        sum: &SliceSum,
+    ) -> Vec<(Metric, crate::engine::estimate::Estimate)> {
         let Some(cells) = &sum.cells else { return Vec::new() };
         Metric::of_task(&self.context.spec.task)
             .into_iter()
@@ -197,13 +206,12 @@ impl Monitor {
         let score = layout.score.as_ref().zip(profile.score.clone()).and_then(|(layout, own)| {
             of_output("score", Distribution::Numeric(own), layout, &sum.score)
         });
-        let classes =
-            layout.classes.as_ref().zip(profile.predicted_classes.clone()).and_then(
-                |(layout, own)| {
-                    let distribution = Distribution::Categorical(own);
-                    of_output("predicted_class", distribution, layout, &sum.classes)
-                },
-            );
+        let classes = layout.classes.as_ref().zip(profile.predicted_classes.clone()).and_then(
+            |(layout, own)| {
+                let distribution = Distribution::Categorical(own);
+                of_output("predicted_class", distribution, layout, &sum.classes)
+            },
+        );
         Some(WindowDrift { end, inherited: !own, features, score, classes })
     }
 }

@@ -74,7 +74,8 @@ impl Monitor {
         for shard in shards {
             for (key, pane) in shard.panes.range(from, until) {
                 let end = self.context.windows.tile_end(size, key.start);
-                for (version, _) in &pane.versions {
+                for (version, _) in pane.versions.iter().filter(|(_, pane)| pane.has_predictions())
+                {
                     tiles.insert((end, shard.versions[usize::from(*version)].clone()));
                 }
             }

@@ -39,6 +39,7 @@ pub struct WindowReport {
 
 #[derive(Clone, Debug)]
 pub struct SliceReport {
+    pub key: SliceKey,
     /// Feature and value of each condition; empty for the whole model.
     pub conditions: Vec<(String, String)>,
     pub predictions: u64,
@@ -122,12 +123,7 @@ impl Monitor {
 
     /// The window that a version's gauges of one size show: the newest closed one with enough labels,
     /// never older than the one before.
-    fn window(
-        &mut self,
-        shards: &[&Partial],
-        version: &str,
-        index: usize,
-    ) -> Option<WindowReport> {
+    fn window(&mut self, shards: &[&Partial], version: &str, index: usize) -> Option<WindowReport> {
         let spec = self.context.windows.specs[index];
         let show = self.context.spec.show;
         let shown = (version.to_owned(), index as u16);
@@ -158,6 +154,7 @@ impl Monitor {
         let mut reports: Vec<SliceReport> = Vec::new();
         for (key, sum) in sum::slices(shards, range) {
             reports.push(SliceReport {
+                key,
                 conditions: self.context.slicer.describe(key),
                 predictions: sum.predictions,
                 labeled: sum.labelled(),
@@ -167,6 +164,7 @@ impl Monitor {
         }
         let slices = reports.split_off(reports.len().min(1));
         let whole = reports.pop().unwrap_or(SliceReport {
+            key: SliceKey::WHOLE,
             conditions: self.context.slicer.describe(SliceKey::WHOLE),
             predictions: 0,
             labeled: 0,

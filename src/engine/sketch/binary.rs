@@ -45,6 +45,7 @@ impl BinaryOutcome {
 pub struct BinaryTerms(AnyTerms);
 
 #[derive(Clone, Copy, Debug)]
+#[allow(clippy::large_enum_variant, reason = "made once a row, on the stack, and not kept")]
 enum AnyTerms {
     Plain(RowTerms<Plain>),
     Weighted(RowTerms<Weighted>),

@@ -1,7 +1,7 @@
 //! Sketches: bounded summaries of rows that merge to the same bits in any split and any order.
 //!
-//! Counts are integers and sums are fixed point, so a row can also be taken away exactly: that is how
-//! a corrected label leaves. Nothing here divides; metrics do, when they read.
+//! Counts are integers and sums are fixed point, so a row can also be taken away exactly: that is
+//! how a corrected label leaves. Nothing here divides; metrics do, when they read.
 
 mod binary;
 mod calibration;
@@ -74,11 +74,11 @@ trait Group:
 
 impl Group for i64 {
     fn plus(&mut self, other: &Self) {
-        *self = self.saturating_add(*other);
+        *self = self.wrapping_add(*other);
     }
 
     fn minus(&mut self, other: &Self) {
-        *self = self.saturating_sub(*other);
+        *self = self.wrapping_sub(*other);
     }
 }
 

@@ -23,9 +23,10 @@ impl Spread {
         mass.is_some().then(|| self.total / mass.w)
     }
 
-    /// Standard error of that mean: sqrt(sum w^2 (x - mean)^2) / sum w, times sqrt(n / (n - 1)) with
-    /// n = (sum w)^2 / sum w^2; without weights the usual s / sqrt(n). (Cochran 1977, section 6.8:
-    /// a ratio estimator.) `None` below two rows or if all of x is alike, where it says nothing.
+    /// Standard error of that mean: sqrt(sum w^2 (x - mean)^2) / sum w, times sqrt(n / (n - 1))
+    /// with n = (sum w)^2 / sum w^2; without weights the usual s / sqrt(n). (Cochran 1977, section
+    /// 6.8: a ratio estimator.) `None` below two rows or if all of x is alike, where it says
+    /// nothing.
     pub fn standard_error(&self, mass: Mass) -> Option<f64> {
         let n = mass.effective();
         let mean = self.mean(mass).filter(|_| mass.n >= 2 && n > 1.0)?;

@@ -43,8 +43,8 @@ pub struct ProbabilityTerms {
 ///
 /// Log loss is -ln p with p within [eps, 1 - eps], eps = 2^-52, and without normalising the row, as
 /// scikit-learn 1.9 does. Of equal probabilities the higher code ranks first, as in its
-/// `top_k_accuracy_score`; the top class is the first of equals, as in numpy's `argmax`. A rank needs
-/// all probabilities; the true class must be one of them.
+/// `top_k_accuracy_score`; the top class is the first of equals, as in numpy's `argmax`. A rank
+/// needs all probabilities; the true class must be one of them.
 pub fn probability_terms(row: &[f64], label: ClassCode) -> ProbabilityTerms {
     let mut terms = ProbabilityTerms::default();
     let mut complete = true;
@@ -74,6 +74,7 @@ pub fn probability_terms(row: &[f64], label: ClassCode) -> ProbabilityTerms {
 pub struct MulticlassTerms(AnyTerms);
 
 #[derive(Clone, Copy, Debug)]
+#[allow(clippy::large_enum_variant, reason = "made once a row, on the stack, and not kept")]
 enum AnyTerms {
     Plain(RowTerms<Plain>),
     Weighted(RowTerms<Weighted>),
@@ -204,8 +205,8 @@ macro_rules! sums {
 }
 
 impl MulticlassCells {
-    /// Empty cells for `classes` classes (at most 64; codes beyond them count as `OTHER`) and these k
-    /// of top-k accuracy; with `weighted`, outcomes count by their weights.
+    /// Empty cells for `classes` classes (at most 64; codes beyond them count as `OTHER`) and these
+    /// k of top-k accuracy; with `weighted`, outcomes count by their weights.
     pub fn new(classes: usize, top_k: &[u16], weighted: bool) -> Self {
         Self(if weighted {
             AnySums::Weighted(Box::new(Sums::new(classes, top_k)))

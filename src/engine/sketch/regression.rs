@@ -24,6 +24,7 @@ pub struct RegressionOutcome {
 pub struct RegressionTerms(AnyTerms);
 
 #[derive(Clone, Copy, Debug)]
+#[allow(clippy::large_enum_variant, reason = "made once a row, on the stack, and not kept")]
 enum AnyTerms {
     Plain(RowTerms<Plain>),
     Weighted(RowTerms<Weighted>),
@@ -238,8 +239,8 @@ pub struct Levels {
 }
 
 impl RegressionCells {
-    /// Empty cells. `center` and `scale` are the plan's; a scale that is not a positive number counts
-    /// as 1. With `weighted`, outcomes count by their weights.
+    /// Empty cells. `center` and `scale` are the plan's; a scale that is not a positive number
+    /// counts as 1. With `weighted`, outcomes count by their weights.
     pub fn new(center: f64, scale: f64, weighted: bool, resolution: Resolution) -> Self {
         let center = if center.is_finite() { center } else { 0.0 };
         let scale = if scale.is_normal() && scale > 0.0 { scale } else { 1.0 };

@@ -1,9 +1,9 @@
 //! A map from small keys to counts: a bitmap of the keys that are there, and their values in order.
 //!
-//! The position of a value is the number of keys below it: the keys in the words before (kept) plus a
-//! population count. So an update of a known key costs a few nanoseconds, iteration is sorted, and an
-//! empty part of the key space costs one bit a key. A value that becomes zero leaves, so equal
-//! contents have equal bytes.
+//! The position of a value is the number of keys below it: the keys in the words before (kept) plus
+//! a population count. So an update of a known key costs a few nanoseconds, iteration is sorted,
+//! and an empty part of the key space costs one bit a key. A value that becomes zero leaves, so
+//! equal contents have equal bytes.
 
 use super::{Group, Sign};
 use serde::de::Error;

@@ -32,8 +32,8 @@ pub const ENDPOINTS: &[(&str, &str)] = &[
     ("/-/ready", "200 when ready, else 503 with the reason"),
 ];
 
-/// Bounds of the server. What happens there: a further connection waits in the system's queue, a slow
-/// request gets a 503, a large one a 413 or 431, a slow client is cut off.
+/// Bounds of the server. What happens there: a further connection waits in the system's queue, a
+/// slow request gets a 503, a large one a 413 or 431, a slow client is cut off.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     pub connections_max: usize,

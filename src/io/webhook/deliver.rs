@@ -2,6 +2,7 @@
 
 use super::retry_after;
 use super::signature::{ID_HEADER, SIGNATURE_HEADER, SigningSecret, TIMESTAMP_HEADER, sign};
+use super::template::Template;
 use crate::engine::outbox::{Attempt, Outcome};
 use crate::engine::text::clip;
 use crate::engine::time::Timestamp;
@@ -27,7 +28,7 @@ pub const RESPONSE_BYTES_MAX: usize = 4 << 10;
 pub const CONCURRENT_MAX: usize = 8;
 /// Bounds of a target's timeout.
 const TIMEOUT: std::ops::RangeInclusive<Duration> =
-    Duration::from_millis(1)..=Duration::from_secs(120);
+    Duration::from_millis(1)..=Duration::from_secs(300);
 /// Secrets shorter than this are not searched for in error texts.
 const REDACT_CHARS_MIN: usize = 4;
 
@@ -45,6 +46,8 @@ pub struct Target {
     pub timeout: Duration,
     /// Statuses besides 2xx that mean the request is there, for instance 409 of Airflow.
     pub success_statuses: Vec<u16>,
+    /// The body's form, if the target has its own; without one the event is sent as it is.
+    pub template: Option<Template>,
 }
 
 impl fmt::Debug for Target {
@@ -70,13 +73,16 @@ pub enum DelivererError {
         "webhook `{webhook}`: header {header:?} has a name or a value that HTTP does not allow"
     )]
     Header { webhook: Arc<str>, header: String },
-    #[error("webhook `{webhook}`: the timeout must be from 1ms to 120s")]
+    #[error("webhook `{webhook}`: the timeout must be from 1ms to 5m")]
     Timeout { webhook: Arc<str> },
     #[error("webhook `{webhook}` is declared twice")]
     Twice { webhook: Arc<str> },
     #[error("the proxy of the webhooks is not an http or https address")]
     Proxy,
-    #[error("cannot set up TLS for webhooks: {0}")]
+    #[error(
+        "cannot set up TLS for webhooks: {0}; install the system's certificates (Debian: \
+         ca-certificates) or name a file with them in SSL_CERT_FILE"
+    )]
     Client(String),
 }
 
@@ -127,6 +133,12 @@ impl Deliverer {
             .pool_max_idle_per_host(2);
         if let Some(proxy) = &options.proxy {
             builder = builder.proxy(Proxy::all(proxy).map_err(|_| DelivererError::Proxy)?);
+        }
+        let needs_tls = endpoints.values().any(|endpoint| endpoint.url.scheme() == "https")
+            || options.proxy.as_ref().is_some_and(|proxy| proxy.starts_with("https"));
+        if !needs_tls {
+            // A machine without certificates can still reach a target inside its own network.
+            builder = builder.tls_certs_only([]);
         }
         let client = builder.build().map_err(|error| DelivererError::Client(root(&error)))?;
         Ok(Self { client, endpoints })
@@ -200,7 +212,9 @@ impl Endpoint {
 
     async fn attempt(&self, client: &Client, attempt: &Attempt, now: Timestamp) -> Outcome {
         let timestamp = now.0.div_euclid(1_000_000);
-        let body = attempt.body.as_bytes();
+        let rendered = self.target.template.as_ref();
+        let rendered = rendered.map(|template| template.render(&attempt.id, &attempt.body));
+        let body = rendered.as_deref().unwrap_or(&attempt.body).as_bytes();
         let mut request = client
             .post(self.url.clone())
             .headers(self.headers.clone())
@@ -295,8 +309,8 @@ async fn drain(mut response: Response) {
     }
 }
 
-/// Makes the attempts that arrive and reports how each ended, until `attempts` is closed; attempts in
-/// progress are finished then (none lasts longer than its timeout).
+/// Makes the attempts that arrive and reports how each ended, until `attempts` is closed; attempts
+/// in progress are finished then (none lasts longer than its timeout).
 pub async fn run(
     deliverer: Arc<Deliverer>,
     mut attempts: mpsc::Receiver<Attempt>,

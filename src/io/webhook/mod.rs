@@ -7,6 +7,7 @@ mod deliver;
 mod receiver;
 mod retry_after;
 mod signature;
+mod template;
 
 pub use deliver::{CONCURRENT_MAX, Deliverer, RESPONSE_BYTES_MAX};
 pub use deliver::{DelivererError, DelivererOptions, Target, run};
@@ -16,3 +17,4 @@ pub use signature::{
     ID_HEADER, SECRETS_MAX, SIGNATURE_HEADER, SecretError, SigningSecret, TIMESTAMP_HEADER,
     VerifyError, sign, verify,
 };
+pub use template::{PLACEHOLDERS_MAX, TEMPLATE_BYTES_MAX, Template, TemplateError};

@@ -1,13 +1,12 @@
 //! Finds the bin of a number in a few nanoseconds.
 //!
-//! A monotone map sends a number to a cell of a table; the table says which edges lie in that cell, and
-//! comparisons with those settle the bin exactly. The map is linear in the number or in the bits of the
-//! double (roughly its logarithm), whichever leaves fewer edges to compare for the reference's own rows.
+//! A monotone map sends a number to a cell of a table; the table says which edges lie in that cell,
+//! and comparisons with those settle the bin exactly. The map is linear in the number or in the
+//! bits of the double (roughly its logarithm), whichever parts more edges where the reference's
+//! rows are; if neither parts enough, all edges are halved.
 
-/// Cells of the table: 2 KiB a feature stays in the first-level cache while a column is folded.
-const CELLS: usize = 1024;
-/// With at most this many edges in a cell, comparing one after the other beats halving.
-const SCAN_MAX: usize = 4;
+/// Cells of the table: 4 KiB a feature stays in the first-level cache while a column is folded.
+const CELLS: usize = 2048;
 
 #[derive(Clone, Debug)]
 pub(super) struct Grid {
@@ -18,12 +17,21 @@ pub(super) struct Grid {
 
 #[derive(Clone, Copy, Debug)]
 enum CellMap {
-    Linear { start: f64, cells_per_unit: f64 },
-    Bits { start: u64, shift: u32 },
+    Linear {
+        start: f64,
+        cells_per_unit: f64,
+    },
+    Bits {
+        start: u64,
+        shift: u32,
+    },
+    /// All in one cell: halving alone.
+    Whole,
 }
 
 impl CellMap {
-    /// Never falls when x rises: subtraction, multiplication and the cut to a whole number keep order.
+    /// Never falls when x rises: subtraction, multiplication and the cut to a whole number keep
+    /// order.
     #[inline]
     fn cell(self, x: f64) -> usize {
         let cell = match self {
@@ -31,6 +39,7 @@ impl CellMap {
             Self::Bits { start, shift } => {
                 (ordered_bits(x).saturating_sub(start) >> shift) as usize
             }
+            Self::Whole => 0,
         };
         cell.min(CELLS - 1)
     }
@@ -44,18 +53,25 @@ fn ordered_bits(x: f64) -> u64 {
 }
 
 impl Grid {
-    /// `edges`: at least two, ascending, finite, no negative zero. `counts`: one fewer, the weights.
+    /// `edges`: at least two, ascending, finite, no negative zero. `counts`: one fewer, the
+    /// weights.
     pub(super) fn new(edges: &[f64], counts: &[u64]) -> Self {
         let (start, end) = (edges[0], edges[edges.len() - 1]);
         let span = ordered_bits(end) - ordered_bits(start);
         let shift = (span / CELLS as u64).checked_ilog2().map_or(0, |bits| bits + 1);
-        let bits = Self::of(CellMap::Bits { start: ordered_bits(start), shift }, edges);
+        let mut best = Self::of(CellMap::Bits { start: ordered_bits(start), shift }, edges);
+        let mut cost = best.cost(edges, counts);
         let cells_per_unit = CELLS as f64 / (end - start);
-        if !(cells_per_unit.is_normal() && (end - start).is_finite()) {
-            return bits;
+        if cells_per_unit.is_normal() && (end - start).is_finite() {
+            let linear = Self::of(CellMap::Linear { start, cells_per_unit }, edges);
+            let linear_cost = linear.cost(edges, counts);
+            if linear_cost <= cost {
+                (best, cost) = (linear, linear_cost);
+            }
         }
-        let linear = Self::of(CellMap::Linear { start, cells_per_unit }, edges);
-        if linear.cost(edges, counts) <= bits.cost(edges, counts) { linear } else { bits }
+        // Halving parts of changing length is slower than halving all of the edges each time.
+        let rows: u128 = counts.iter().map(|&count| u128::from(count)).sum();
+        if cost * 4 > rows { Self::of(CellMap::Whole, edges) } else { best }
     }
 
     fn of(map: CellMap, edges: &[f64]) -> Self {
@@ -69,12 +85,12 @@ impl Grid {
         Self { map, edges_before }
     }
 
-    /// Comparisons that the reference's rows would need, about.
+    /// How many of the reference's rows fall into cells with more than one edge, about.
     fn cost(&self, edges: &[f64], counts: &[u64]) -> u128 {
         let of_bin = |(&edge, &count): (&f64, &u64)| {
             let cell = self.map.cell(edge);
             let inside = self.edges_before[cell + 1] - self.edges_before[cell];
-            u128::from(count) * u128::from(1 + inside.min(8))
+            if inside > 1 { u128::from(count) } else { 0 }
         };
         edges.iter().zip(counts).map(of_bin).sum()
     }
@@ -86,13 +102,11 @@ impl Grid {
         let cell = self.map.cell(x);
         let from = self.edges_before[cell] as usize;
         let to = self.edges_before[cell + 1] as usize;
-        let mut below = from;
-        if to - from <= SCAN_MAX {
-            while below < to && edges[below] <= x {
-                below += 1;
-            }
-        } else {
-            below += edges[from..to].partition_point(|&edge| edge <= x);
+        // The edge at `from` is there: the last one is not below `x`, so not in a lower cell. If it
+        // is in a higher cell it is above `x`. No branch, as none could be foreseen.
+        let mut below = from + usize::from(edges[from] <= x);
+        if to - from > 1 {
+            below = from + edges[from..to].partition_point(|&edge| edge <= x);
         }
         below.saturating_sub(1).min(edges.len() - 2)
     }

@@ -2,9 +2,9 @@
 
 use super::grid::Grid;
 use crate::engine::reference::{
-    CategoricalReference, Distribution, FeatureReference, NumericReference,
+    CategoricalReference, Category, Distribution, FeatureReference, NumericReference,
 };
-use crate::engine::spec::FeatureKind;
+use crate::engine::spec::{FeatureKind, Task};
 use std::collections::HashMap;
 
 /// The bins of one feature and the reference's counts in them.
@@ -29,6 +29,11 @@ pub(crate) struct NumericLayout {
     pub reference: Vec<u64>,
     /// All reference rows of the bin have its lower edge as their value.
     pub at_lower_edge: Vec<bool>,
+    /// The reference's values repeat, so live ones are expected to be the same ones.
+    pub discrete: bool,
+    /// Where in its bin the mean of the reference's rows lies: 0 lower edge, 1 upper. None: no
+    /// rows.
+    pub mean_within: Vec<Option<f64>>,
     /// First fine bin of each coarse bin, then the number of fine bins.
     pub coarse: Vec<usize>,
     /// The reference's standard deviation.
@@ -66,12 +71,18 @@ impl FeatureLayout {
         let grid = Grid::new(&edges, &reference.counts);
         let mut coarse: Vec<usize> = reference.coarse.iter().map(|&bin| bin.into()).collect();
         coarse.push(reference.counts.len());
+        let counts = &reference.counts;
+        let at_lower_edge: Vec<bool> =
+            (0..counts.len()).map(|i| at_lower_edge(reference, i)).collect();
+        let at_edge = counts.iter().zip(&at_lower_edge).filter(|(count, at)| **count > 0 && **at);
+        let (values, rows) =
+            at_edge.fold((0, 0u64), |(values, rows), (count, _)| (values + 1, rows + count));
         let bins = LayoutBins::Numeric(NumericLayout {
-            at_lower_edge: (0..reference.counts.len())
-                .map(|i| at_lower_edge(reference, i))
-                .collect(),
+            at_lower_edge,
+            mean_within: (0..counts.len()).map(|i| mean_within(reference, i)).collect(),
+            discrete: rows / 2 >= values,
             edges,
-            reference: reference.counts.clone(),
+            reference: counts.clone(),
             coarse,
             std: reference.std,
             unit: power_of_two_near(reference.std),
@@ -80,7 +91,8 @@ impl FeatureLayout {
         Some(Self { bins })
     }
 
-    /// For a categorical feature. `dictionary`: the model's values, a cell's code being the position.
+    /// For a categorical feature. `dictionary`: the model's values, a cell's code being the
+    /// position.
     pub fn categorical(reference: &CategoricalReference, dictionary: &[String]) -> Option<Self> {
         reference.validate().ok()?;
         let listed: HashMap<&str, u32> =
@@ -94,6 +106,28 @@ impl FeatureLayout {
             reference: counts,
         });
         Some(Self { bins })
+    }
+
+    /// For predicted classes (or true ones), by their codes in `task`.
+    ///
+    /// Binary: whatever is not positive is one class, as it is live, also where the task does not
+    /// name the negative class. `None` for regression.
+    pub fn classes(reference: &CategoricalReference, task: &Task) -> Option<Self> {
+        let dictionary: Vec<String> = match task {
+            Task::Regression { .. } => return None,
+            Task::Multiclass { classes, .. } => classes.clone(),
+            Task::Binary { positive_class, .. } => {
+                let positive = |category: &&Category| category.value == *positive_class;
+                let count = reference.categories.iter().find(positive).map_or(0, |c| c.count);
+                let negative = reference.rows() - count;
+                let bins = CategoricalLayout {
+                    bin_of_code: vec![0, 1],
+                    reference: vec![negative, count, 0],
+                };
+                return Some(Self { bins: LayoutBins::Categorical(bins) });
+            }
+        };
+        Self::categorical(reference, &dictionary)
     }
 
     /// How many counts a sketch of this layout has.
@@ -119,6 +153,16 @@ fn at_lower_edge(reference: &NumericReference, bin: usize) -> bool {
     let edge = reference.edges[bin];
     reference.edges[bin + 1] == edge.next_up()
         || reference.sums[bin] == edge * reference.counts[bin] as f64
+}
+
+fn mean_within(reference: &NumericReference, bin: usize) -> Option<f64> {
+    let (lower, upper) = (reference.edges[bin], reference.edges[bin + 1]);
+    if reference.counts[bin] > 0 && at_lower_edge(reference, bin) {
+        return Some(0.0);
+    }
+    let mean = reference.sums[bin] / reference.counts[bin] as f64;
+    let within = (mean - lower) / (upper - lower);
+    within.is_finite().then(|| within.clamp(0.0, 1.0))
 }
 
 /// 1 where there is no spread.

@@ -1,6 +1,7 @@
 //! Counts of one feature over a stretch of event time, in the bins of a reference.
 //!
-//! Every number kept is a whole number, so that any split and any order of the rows give the same bits.
+//! Every number kept is a whole number, so that any split and any order of the rows give the same
+//! bits.
 
 mod counts;
 mod grid;
@@ -13,11 +14,12 @@ pub(crate) use layout::{CategoricalLayout, LayoutBins, NumericLayout};
 use crate::engine::event::{
     CLASS_NONE, CategoricalColumn, CellState, ClassCode, FeatureColumn, NumericColumn,
 };
+use crate::engine::fixed::Fixed;
 use serde::{Deserialize, Serialize};
 
-/// Distances beyond the range are summed in 2^-40 of the layout's unit ...
-const FRACTION: f64 = (1u64 << 40) as f64;
-/// ... and cut at 2^54 units, so that 2^32 rows stay far from what an i128 holds.
+/// A sum of distances in the layout's unit, to 2^-40 of it ...
+pub type Distance = Fixed<40>;
+/// ... each cut at 2^54 units, so that 2^32 of them fit.
 const DISTANCE_MAX: f64 = (1u64 << 54) as f64;
 
 /// Counts of one feature, of a score or of predicted classes. See `FeatureLayout`.
@@ -31,9 +33,13 @@ pub struct FeatureSketch {
     /// Numbers under the reference's range and over it.
     pub below: u64,
     pub above: u64,
-    /// How far these lie beyond the range in all, in 2^-40 of the layout's unit.
-    pub below_distance: i128,
-    pub above_distance: i128,
+    /// How far these lie beyond the range in all.
+    pub below_distance: Distance,
+    pub above_distance: Distance,
+    /// How far the numbers of the first and of the last bin lie above its lower edge in all: these
+    /// two may be wide, and much of a Wasserstein distance be in them.
+    pub first_distance: Distance,
+    pub last_distance: Distance,
     /// Numbers so far beyond the range that their distance was cut.
     pub clipped: u64,
     /// Categories that the model's dictionary does not know.
@@ -110,8 +116,8 @@ impl FeatureSketch {
         self.counts = counts;
     }
 
-    /// Counts predicted classes. `CLASS_NONE` means that there was none; a class beyond the layout's
-    /// dictionary, as `CLASS_OTHER` is, counts as new.
+    /// Counts predicted classes. `CLASS_NONE` means that there was none; a class beyond the
+    /// layout's dictionary, as `CLASS_OTHER` is, counts as new.
     pub fn fold_classes(&mut self, layout: &FeatureLayout, classes: &[ClassCode], rows: &[u32]) {
         let LayoutBins::Categorical(layout) = &layout.bins else {
             self.invalid += rows.len() as u64;
@@ -136,26 +142,33 @@ impl FeatureSketch {
         let (first, last) = (layout.edges[0], layout.edges[layout.edges.len() - 1]);
         if value >= first && value <= last {
             // Adding zero turns a negative zero into the positive one.
-            bins[layout.grid.bin(&layout.edges, value + 0.0)] += 1;
+            let bin = layout.grid.bin(&layout.edges, value + 0.0);
+            bins[bin] += 1;
+            if bin == 0 {
+                self.first_distance.plus(&Distance::of((value - first) / layout.unit));
+            }
+            if bin == bins.len() - 1 {
+                let distance = value - layout.edges[bin];
+                self.last_distance.plus(&Distance::of(distance / layout.unit));
+            }
         } else if value < first {
             self.below += 1;
-            self.below_distance += self.distance(first - value, layout.unit);
+            let distance = self.beyond(first - value, layout.unit);
+            self.below_distance.plus(&distance);
         } else if value > last {
             self.above += 1;
-            self.above_distance += self.distance(value - last, layout.unit);
+            let distance = self.beyond(value - last, layout.unit);
+            self.above_distance.plus(&distance);
         } else {
             self.non_finite += 1;
         }
     }
 
     #[cold]
-    fn distance(&mut self, beyond: f64, unit: f64) -> i128 {
-        let units = beyond / unit;
-        if units < DISTANCE_MAX {
-            return (units * FRACTION).round() as i128;
-        }
-        self.clipped += 1;
-        (DISTANCE_MAX * FRACTION) as i128
+    fn beyond(&mut self, distance: f64, unit: f64) -> Distance {
+        let units = distance / unit;
+        self.clipped += u64::from(units > DISTANCE_MAX);
+        Distance::of(units.min(DISTANCE_MAX))
     }
 
     #[cold]
@@ -174,8 +187,10 @@ impl FeatureSketch {
         self.counts.merge(&other.counts);
         self.below += other.below;
         self.above += other.above;
-        self.below_distance += other.below_distance;
-        self.above_distance += other.above_distance;
+        self.below_distance.plus(&other.below_distance);
+        self.above_distance.plus(&other.above_distance);
+        self.first_distance.plus(&other.first_distance);
+        self.last_distance.plus(&other.last_distance);
         self.clipped += other.clipped;
         self.new += other.new;
         self.missing += other.missing;
@@ -196,11 +211,5 @@ impl FeatureSketch {
     /// Rows with a value of the feature's type, in the reference's range or not.
     pub fn values(&self) -> u64 {
         self.counts.as_slice().iter().sum::<u64>() + self.below + self.above + self.new
-    }
-
-    /// The summed distance of the numbers below and above the range, in the feature's own unit.
-    pub(crate) fn distances(&self, layout: &NumericLayout) -> (f64, f64) {
-        let unit = layout.unit / FRACTION;
-        (self.below_distance as f64 * unit, self.above_distance as f64 * unit)
     }
 }

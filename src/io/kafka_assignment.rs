@@ -1,0 +1,226 @@
+//! Which partitions the source reads, and from where.
+//!
+//! Whatever changes the assignment goes one way: what is read is given up, the handler is asked where
+//! to start, the brokers are asked what that means, and only then is anything read. So no record is
+//! handed out twice, or from an offset that nobody has seen.
+
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use rdkafka::config::FromClientConfigAndContext;
+use rdkafka::consumer::Consumer;
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::clock;
+use super::kafka::{
+    KafkaSettings, KafkaSource, Membership, OutOfRange, Resume, SourceError, SourceEvent,
+    SourceHandler, TopicPartition,
+};
+use super::kafka_context::{Context, Rebalance};
+use super::kafka_lookup::{Client, Job, Lookup, Resolved};
+use super::kafka_partitions::Partition;
+use super::kafka_settings::describe;
+
+/// How often topics are looked for while one is missing, and otherwise.
+const COUNTS_EVERY_MISSING: Duration = Duration::from_secs(2);
+pub(super) const COUNTS_EVERY: Duration = Duration::from_secs(30);
+
+impl KafkaSource {
+    pub(super) fn take_rebalances(&mut self, handler: &mut dyn SourceHandler) {
+        for rebalance in self.consumer().context().take_rebalances() {
+            match rebalance {
+                Rebalance::Assign(list) => {
+                    let known = |(topic, partition): (String, i32)| {
+                        let topic = self.topics.iter().position(|known| *known == topic)?;
+                        Some(TopicPartition { topic, partition })
+                    };
+                    let partitions = list.into_iter().filter_map(known).collect();
+                    self.resolve(partitions, handler);
+                }
+                Rebalance::Revoke => {
+                    let lost = self.consumer().assignment_lost();
+                    self.revoke(lost, handler);
+                    if let Err(error) = self.consumer().unassign() {
+                        self.note_error(&describe(&error));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Asks the handler where to start, and the brokers what that means.
+    pub(super) fn resolve(
+        &mut self,
+        partitions: Vec<TopicPartition>,
+        handler: &mut dyn SourceHandler,
+    ) {
+        self.generation += 1;
+        self.lookup.supersede(self.generation);
+        self.status.assigned = false;
+        if partitions.is_empty() {
+            // More members than partitions: nothing to read, which is fine.
+            self.assign(&[], handler);
+            return;
+        }
+        let mut wanted: Vec<_> =
+            partitions.iter().map(|&at| (at, handler.start_offset(at))).collect();
+        wanted.sort_unstable_by_key(|(at, _)| *at);
+        self.resolving = partitions;
+        self.lookup.ask(Job::Resolve { generation: self.generation, wanted });
+    }
+
+    /// Reads `partitions` from where the handler says now. Nothing is handed out until then, so that
+    /// no record comes twice.
+    pub(super) fn start_over(
+        &mut self,
+        partitions: Vec<TopicPartition>,
+        handler: &mut dyn SourceHandler,
+    ) {
+        self.revoke(false, handler);
+        if let Err(error) = self.consumer().assign(&TopicPartitionList::new()) {
+            self.note_error(&describe(&error));
+        }
+        self.resolve(partitions, handler);
+    }
+
+    pub(super) fn revoke(&mut self, lost: bool, handler: &mut dyn SourceHandler) {
+        self.generation += 1;
+        self.lookup.supersede(self.generation);
+        self.resolving.clear();
+        self.status.assigned = false;
+        let partitions: Vec<_> = self.partitions.iter().map(|(at, _)| at).collect();
+        self.partitions.clear();
+        if !partitions.is_empty() {
+            tracing::info!(partitions = partitions.len(), lost, "kafka took partitions away");
+            handler.event(SourceEvent::Revoked { partitions: &partitions, lost });
+        }
+    }
+
+    pub(super) fn assign(&mut self, resolved: &[Resolved], handler: &mut dyn SourceHandler) {
+        let mut list = TopicPartitionList::new();
+        let mut offsets = Vec::with_capacity(resolved.len());
+        for one in resolved {
+            let mut offset = one.offset;
+            if let Some(lost) = one.out_of_range {
+                let resume = handler.out_of_range(lost);
+                offset = if resume == Resume::LogEnd { lost.log_end } else { lost.log_start };
+                let OutOfRange { at, wanted, log_start, log_end } = lost;
+                let (topic, partition) = (&self.topics[at.topic], at.partition);
+                tracing::error!(
+                    topic,
+                    partition,
+                    wanted,
+                    log_start,
+                    log_end,
+                    resumed_at = offset,
+                    "records are gone from the log: the offset to continue from is not in it"
+                );
+            }
+            let topic = &self.topics[one.at.topic];
+            let added = list.add_partition_offset(topic, one.at.partition, Offset::Offset(offset));
+            added.expect("a resolved offset is not negative");
+            offsets.push((one.at, offset));
+        }
+        self.resolving.clear();
+        if let Err(error) = self.consumer().assign(&list) {
+            // librdkafka refuses only when it is closing or has failed for good.
+            let message = describe(&error);
+            handler.event(SourceEvent::Fatal { message });
+            return;
+        }
+        self.partitions.clear();
+        for (one, &(at, offset)) in resolved.iter().zip(&offsets) {
+            self.partitions.insert(at, Partition::new(offset, one.log_end));
+        }
+        self.status.assigned = true;
+        self.log_ends_due = clock::monotonic();
+        tracing::info!(partitions = offsets.len(), "reading partitions");
+        handler.event(SourceEvent::Assigned(&offsets));
+    }
+
+    pub(super) fn take_counts(
+        &mut self,
+        counts: Vec<Option<i32>>,
+        handler: &mut dyn SourceHandler,
+    ) {
+        let missing: Vec<usize> =
+            (0..counts.len()).filter(|&topic| counts[topic].is_none()).collect();
+        if missing != self.status.missing {
+            for &topic in &missing {
+                let topic = &self.topics[topic];
+                tracing::warn!(topic, "the topic does not exist (yet), or we may not read it");
+            }
+            for &topic in self.status.missing.iter().filter(|topic| !missing.contains(topic)) {
+                tracing::info!(topic = self.topics[topic], "the topic is there now");
+            }
+        }
+        let pause = if missing.is_empty() { COUNTS_EVERY } else { COUNTS_EVERY_MISSING };
+        self.counts_due = clock::monotonic() + pause;
+        let appeared = self.status.missing.iter().any(|topic| !missing.contains(topic));
+        let grown = missing.is_empty() && counts != self.status.partition_counts;
+        self.status.missing = missing;
+        self.status.partition_counts = counts;
+        if grown && self.options.membership == Membership::All {
+            self.start_over(self.all_partitions(), handler);
+        }
+        if appeared && self.options.membership == Membership::Group {
+            // librdkafka would notice at its next refresh of all metadata.
+            let names: Vec<&str> = self.topics.iter().map(String::as_str).collect();
+            if let Err(error) = self.consumer().subscribe(&names) {
+                self.note_error(&describe(&error));
+            }
+        }
+    }
+
+    pub(super) fn all_partitions(&self) -> Vec<TopicPartition> {
+        let counts = self.status.partition_counts.iter().enumerate();
+        counts
+            .flat_map(|(topic, count)| {
+                (0..count.unwrap_or(0)).map(move |partition| TopicPartition { topic, partition })
+            })
+            .collect()
+    }
+
+    /// Gives up the consumer and starts another one, from where the handler is.
+    pub fn recreate(&mut self, handler: &mut dyn SourceHandler) {
+        self.revoke(false, handler);
+        let started = start_consumer(&self.settings, &self.topics, self.options.membership);
+        match started {
+            Ok((consumer, lookup)) => {
+                let old = self.consumer.replace(consumer).expect("it is not closed");
+                let old_lookup = std::mem::replace(&mut self.lookup, lookup);
+                self.lookup.supersede(self.generation);
+                let (done, _) = channel();
+                old.context().close();
+                old_lookup.ask(Job::Close { consumer: old, done });
+            }
+            Err(error) => {
+                handler.event(SourceEvent::Fatal { message: error.to_string() });
+                return;
+            }
+        }
+        self.status.recreated += 1;
+        self.log_ends_asked = false;
+        self.counts_asked = false;
+        self.counts_due = clock::monotonic();
+        self.status.partition_counts.fill(None);
+    }
+}
+
+pub(super) fn start_consumer(
+    settings: &KafkaSettings,
+    topics: &[String],
+    membership: Membership,
+) -> Result<(Arc<Client>, Lookup), SourceError> {
+    let context = Context::new(settings.secrets());
+    let consumer = Client::from_config_and_context(&settings.consumer(), context)
+        .map_err(|error| SourceError::Client(describe(&error)))?;
+    let consumer = Arc::new(consumer);
+    if membership == Membership::Group {
+        let names: Vec<&str> = topics.iter().map(String::as_str).collect();
+        consumer.subscribe(&names).map_err(|error| SourceError::Client(describe(&error)))?;
+    }
+    let lookup = Lookup::start(Arc::clone(&consumer), topics.to_vec())?;
+    Ok((consumer, lookup))
+}

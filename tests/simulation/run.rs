@@ -1,0 +1,497 @@
+//! One run of the engine over a world, as an impatient and accident-prone daemon would drive it.
+
+use super::oracle::{Answer, Cells, JudgementId, WindowId};
+use super::world::World;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tidemark::engine::effect::{Effect, FiringKind};
+use tidemark::engine::event::*;
+use tidemark::engine::metric::{Metric, estimate};
+use tidemark::engine::model_shard::Partial;
+use tidemark::engine::monitor::{Monitor, MonitorState};
+use tidemark::engine::outcome::{InputTally, LabelOutcome, PredictionOutcome};
+use tidemark::engine::pane::Released;
+use tidemark::engine::shard::{InputKey, Shard, Side};
+use tidemark::engine::sketch::PerformanceCells;
+use tidemark::engine::state::{Section, SnapshotKind};
+use tidemark::engine::sum::{self, Range};
+use tidemark::engine::time::{Span, Timestamp};
+
+/// A mistake that the comparison must notice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    None,
+    /// A checkpoint's offsets are one record ahead of its state.
+    SkipsARecordAfterARestore,
+    /// A restore forgets the changes since the last whole snapshot.
+    LosesADelta,
+    /// Records are applied again after a restore although the state has them.
+    AppliesARecordTwice,
+    /// The monitor forgets what it has judged.
+    LosesTheMonitor,
+    /// Panes go before the monitor's state that no longer needs them is durable.
+    ReleasesTooEarly,
+}
+
+impl Fault {
+    pub const PLANTED: [Self; 5] = [
+        Self::SkipsARecordAfterARestore,
+        Self::LosesADelta,
+        Self::AppliesARecordTwice,
+        Self::LosesTheMonitor,
+        Self::ReleasesTooEarly,
+    ];
+}
+
+/// One shard's last checkpoint: a whole snapshot and the deltas after it.
+#[derive(Clone, Default)]
+struct Saved {
+    chain: Vec<Vec<Section>>,
+}
+
+pub struct Run<'a> {
+    world: &'a World,
+    rng: fastrand::Rng,
+    fault: Fault,
+    shards: Vec<Shard>,
+    monitors: Vec<Monitor>,
+    saved_shards: Vec<Option<Saved>>,
+    saved_monitors: Vec<(MonitorState, Option<Released>)>,
+    releases: bool,
+    /// By (side, partition): the next record to read.
+    positions: BTreeMap<InputKey, usize>,
+    judged: BTreeMap<JudgementId, String>,
+    requests: Vec<(usize, usize, u8, Timestamp)>,
+    finals: BTreeMap<WindowId, (u64, u64, Option<f64>)>,
+    now: Timestamp,
+}
+
+fn inputs(world: &World) -> Vec<Vec<InputKey>> {
+    let key = |side, partition: usize| InputKey { side, topic: 0, partition: partition as i32 };
+    let both = |partition| [key(Side::Predictions, partition), key(Side::Labels, partition)];
+    if world.group.spread {
+        vec![(0..world.partitions).flat_map(both).collect()]
+    } else {
+        (0..world.partitions).map(|partition| both(partition).to_vec()).collect()
+    }
+}
+
+impl<'a> Run<'a> {
+    pub fn new(world: &'a World, seed: u64, fault: Fault) -> Self {
+        let mut rng = fastrand::Rng::with_seed(!seed);
+        let shards: Vec<Shard> = inputs(world)
+            .into_iter()
+            .map(|keys| Shard::new(Arc::clone(&world.group), keys))
+            .collect();
+        let monitors: Vec<Monitor> = (0..world.group.models.len())
+            .map(|model| {
+                let context = Arc::clone(&world.group.models[model].context);
+                let mut monitor = Monitor::new(context, "p".into());
+                monitor.expected_shards = shards.len();
+                monitor
+            })
+            .collect();
+        Self {
+            saved_shards: vec![None; shards.len()],
+            saved_monitors: monitors.iter().map(|m| (m.state.clone(), None)).collect(),
+            positions: inputs(world).into_iter().flatten().map(|key| (key, 0)).collect(),
+            releases: rng.bool(),
+            world,
+            rng,
+            fault,
+            shards,
+            monitors,
+            judged: BTreeMap::new(),
+            requests: Vec::new(),
+            finals: BTreeMap::new(),
+            now: Timestamp(0),
+        }
+    }
+
+    /// Reads everything, with crashes on the way, confirms the log ends, and crashes again.
+    pub fn finish(mut self) -> Result<Self, String> {
+        let mut crashes = self.rng.usize(0..6);
+        self.drain(&mut crashes)?;
+        self.close()?;
+        if self.rng.bool() {
+            self.checkpoint_shards();
+            self.crash()?;
+            self.drain(&mut crashes)?;
+            self.close()?;
+        }
+        Ok(self)
+    }
+
+    fn drain(&mut self, crashes: &mut usize) -> Result<(), String> {
+        while !self.all_read() {
+            match self.rng.u8(0..12) {
+                0 => self.checkpoint_shards(),
+                1 => self.checkpoint_monitors(),
+                2 => self.advance()?,
+                3 if *crashes > 0 => {
+                    *crashes -= 1;
+                    self.crash()?;
+                }
+                _ => self.read(),
+            }
+            self.audit()?;
+        }
+        Ok(())
+    }
+
+    /// The broker confirms all log ends, so that everything closes.
+    fn close(&mut self) -> Result<(), String> {
+        for shard in &mut self.shards {
+            let keys: Vec<InputKey> = shard.inputs.keys().copied().collect();
+            for key in keys {
+                shard.confirm(key, Timestamp(1_000_000 * super::world::MINUTE));
+            }
+        }
+        for _ in 0..3 {
+            self.advance()?;
+            self.checkpoint_monitors();
+        }
+        self.audit()
+    }
+
+    fn all_read(&self) -> bool {
+        self.positions.iter().all(|(key, at)| *at == self.log_len(*key))
+    }
+
+    fn log_len(&self, key: InputKey) -> usize {
+        match key.side {
+            Side::Predictions => self.world.predictions[key.partition as usize].len(),
+            Side::Labels => self.world.labels[key.partition as usize].len(),
+        }
+    }
+
+    fn read(&mut self) {
+        let keys: Vec<InputKey> = self.positions.keys().copied().collect();
+        let key = keys[self.rng.usize(0..keys.len())];
+        let from = self.positions[&key];
+        let to = (from + self.rng.usize(1..8)).min(self.log_len(key));
+        if from == to {
+            return;
+        }
+        let spread = self.world.group.spread;
+        let shard = if spread { 0 } else { key.partition as usize };
+        let tally = InputTally { read: (to - from) as u64, ..InputTally::default() };
+        match key.side {
+            Side::Predictions => {
+                let batches = self.prediction_batches(key.partition, from, to);
+                self.shards[shard].apply_predictions(key, &batches, &tally, to as i64);
+            }
+            Side::Labels => {
+                let batch = self.label_batch(key.partition, from, to);
+                self.shards[shard].apply_labels(key, &batch, &tally, to as i64);
+            }
+        }
+        self.positions.insert(key, to);
+    }
+
+    fn prediction_batches(&self, partition: i32, from: usize, to: usize) -> Vec<PredictionBatch> {
+        let log = &self.world.predictions[partition as usize];
+        (0..self.world.group.models.len() as u16)
+            .map(|model| {
+                let rows: Vec<usize> = (from..to).filter(|at| log[*at].model == model).collect();
+                let mut versions = TextColumn::default();
+                rows.iter().for_each(|at| versions.push(&format!("v{}", log[*at].version)));
+                let states = rows
+                    .iter()
+                    .map(|at| match log[*at].category {
+                        2 => CellState::New,
+                        _ => CellState::Present,
+                    })
+                    .collect();
+                PredictionBatch {
+                    model: ModelIndex(model),
+                    partition,
+                    offsets: rows.iter().map(|at| *at as i64).collect(),
+                    rows: vec![0; rows.len()],
+                    record_times: rows.iter().map(|at| log[*at].record_time).collect(),
+                    event_times: rows.iter().map(|at| log[*at].event_time).collect(),
+                    ids: rows.iter().map(|at| log[*at].id).collect(),
+                    versions,
+                    scores: rows.iter().map(|at| log[*at].score).collect(),
+                    classes: vec![CLASS_NONE; rows.len()],
+                    probabilities: Vec::new(),
+                    weights: vec![1.0; rows.len()],
+                    features: vec![FeatureColumn::Categorical(CategoricalColumn {
+                        codes: rows.iter().map(|at| log[*at].category).collect(),
+                        states,
+                    })],
+                }
+            })
+            .collect()
+    }
+
+    fn label_batch(&self, partition: i32, from: usize, to: usize) -> LabelBatch {
+        let log = &self.world.labels[partition as usize][from..to];
+        LabelBatch {
+            partition,
+            offsets: (from as i64..to as i64).collect(),
+            rows: vec![0; log.len()],
+            record_times: log.iter().map(|record| record.record_time).collect(),
+            event_times: log.iter().map(|record| record.event_time).collect(),
+            ids: log.iter().map(|record| record.id).collect(),
+            values: vec![LabelColumn {
+                values: log.iter().map(|r| Some(LabelValue::Class(r.class))).collect(),
+            }],
+        }
+    }
+
+    fn audit(&self) -> Result<(), String> {
+        self.shards.iter().try_for_each(Shard::audit)
+    }
+
+    fn advance(&mut self) -> Result<(), String> {
+        self.shards.iter_mut().for_each(Shard::advance);
+        self.now = self.now + Span(1);
+        for model in 0..self.monitors.len() {
+            let mut seen = Vec::new();
+            for shard in &mut self.shards {
+                seen.extend(shard.models[model].partial.panes.take_unseen());
+            }
+            let partials: Vec<&Partial> =
+                self.shards.iter().map(|shard| &shard.models[model].partial).collect();
+            let mut effects = Vec::new();
+            self.monitors[model].advance(&partials, &seen, self.now, &mut effects);
+            let released = match self.fault {
+                Fault::ReleasesTooEarly => self.monitors[model].releasable(&partials),
+                _ => self.saved_monitors[model].1.clone(),
+            };
+            self.take(model, effects)?;
+            if let Some(released) = released.filter(|_| self.releases) {
+                for shard in &mut self.shards {
+                    shard.models[model].partial.panes.release(&released);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, model: usize, effects: Vec<Effect>) -> Result<(), String> {
+        let version = |name: &str| name[1..].parse::<u8>().expect("versions are v0 and v1");
+        for effect in effects {
+            match effect {
+                Effect::Judged(judged) => {
+                    let spec = &self.world.group.models[model].context.spec;
+                    let policy =
+                        spec.policies.iter().position(|p| p.name == judged.policy).expect("known");
+                    let id = (model, policy, version(&judged.version), judged.window_end);
+                    let reason = judged.decision.reason().to_owned();
+                    if reason == "bad_window" && !self.requests.contains(&id) {
+                        self.requests.push(id);
+                    }
+                    let before = self.judged.insert(id, reason.clone());
+                    if before.as_ref().is_some_and(|before| *before != reason) {
+                        return Err(format!("{id:?} judged {before:?}, then {reason}"));
+                    }
+                }
+                Effect::Fired(firing) if firing.kind == FiringKind::Final => {
+                    for fired in firing.versions {
+                        let id = (model, version(&fired.version), None, firing.size, firing.end);
+                        let accuracy =
+                            fired.metrics.iter().find(|(metric, _)| *metric == Metric::Accuracy);
+                        let shown =
+                            (fired.predictions, fired.labeled, accuracy.map(|(_, e)| e.value));
+                        self.finals.insert(id, shown);
+                    }
+                }
+                Effect::Fired(_) | Effect::Request { .. } => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn checkpoint_shards(&mut self) {
+        for (shard, saved) in self.shards.iter_mut().zip(&mut self.saved_shards) {
+            if self.rng.u8(0..4) == 0 {
+                continue;
+            }
+            match saved {
+                Some(saved) if self.rng.u8(0..4) > 0 => {
+                    saved.chain.push(shard.snapshot(SnapshotKind::Delta));
+                }
+                _ => {
+                    *saved = Some(Saved { chain: vec![shard.snapshot(SnapshotKind::Full)] });
+                }
+            }
+        }
+    }
+
+    fn checkpoint_monitors(&mut self) {
+        for (model, monitor) in self.monitors.iter().enumerate() {
+            let bytes = postcard::to_allocvec(&monitor.state).expect("a state can be encoded");
+            let state = postcard::from_bytes(&bytes).expect("and decoded");
+            let partials: Vec<&Partial> =
+                self.shards.iter().map(|shard| &shard.models[model].partial).collect();
+            self.saved_monitors[model] = (state, monitor.releasable(&partials));
+        }
+    }
+
+    fn crash(&mut self) -> Result<(), String> {
+        for (at, keys) in inputs(self.world).into_iter().enumerate() {
+            let mut shard = Shard::new(Arc::clone(&self.world.group), keys.clone());
+            if let Some(saved) = &self.saved_shards[at] {
+                let kept = match self.fault {
+                    Fault::LosesADelta => 1,
+                    _ => saved.chain.len(),
+                };
+                for sections in &saved.chain[..kept] {
+                    shard.restore(sections).map_err(|error| error.to_string())?;
+                }
+                if kept < saved.chain.len() {
+                    // Offsets of the newest delta with the state of the oldest.
+                    let mut newest = Shard::new(Arc::clone(&self.world.group), keys.clone());
+                    for sections in &saved.chain {
+                        newest.restore(sections).map_err(|error| error.to_string())?;
+                    }
+                    for (key, input) in newest.inputs {
+                        shard.input(key).next_offset = input.next_offset;
+                    }
+                }
+            }
+            for key in keys {
+                let mut next = shard.inputs.get(&key).and_then(|i| i.next_offset).unwrap_or(0);
+                match self.fault {
+                    Fault::SkipsARecordAfterARestore if next < self.log_len(key) as i64 => {
+                        next += 1
+                    }
+                    Fault::AppliesARecordTwice if next > 0 => next -= 1,
+                    _ => {}
+                }
+                self.positions.insert(key, next as usize);
+            }
+            self.shards[at] = shard;
+        }
+        for (monitor, (saved, _)) in self.monitors.iter_mut().zip(&self.saved_monitors) {
+            monitor.restore(match self.fault {
+                Fault::LosesTheMonitor => MonitorState::default(),
+                _ => saved.clone(),
+            });
+        }
+        self.rewind()
+    }
+
+    /// After a crash the next checkpoint is a whole one.
+    fn rewind(&mut self) -> Result<(), String> {
+        for (shard, saved) in self.shards.iter_mut().zip(&mut self.saved_shards) {
+            if saved.is_some() {
+                *saved = Some(Saved { chain: vec![shard.snapshot(SnapshotKind::Full)] });
+            }
+        }
+        Ok(())
+    }
+
+    /// Says where the engine differs from the batch answer.
+    pub fn compare(&self, world: &World, expected: &Answer) -> Result<(), String> {
+        if !world.group.spread {
+            self.compare_rows(expected)?;
+        }
+        if self.judged != expected.judgements {
+            return Err(difference("judgements", &self.judged, &expected.judgements));
+        }
+        let mut requests = (self.requests.clone(), expected.requests.clone());
+        requests.0.sort();
+        requests.1.sort();
+        if requests.0 != requests.1 {
+            return Err(format!("requests {:?}, expected {:?}", requests.0, requests.1));
+        }
+        let finals: BTreeMap<_, _> = expected
+            .windows
+            .iter()
+            .filter(|((_, _, slice, ..), _)| slice.is_none())
+            .map(|(id, cells)| {
+                let labelled: u64 = cells.confusion.iter().sum();
+                let right = cells.confusion[0] + cells.confusion[3];
+                let accuracy = (labelled > 0).then(|| right as f64 / labelled as f64);
+                (*id, (cells.predictions, labelled, accuracy))
+            })
+            .collect();
+        if self.finals != finals {
+            return Err(difference("final windows", &self.finals, &finals));
+        }
+        if self.releases { Ok(()) } else { self.compare_slices(expected) }
+    }
+
+    fn compare_rows(&self, expected: &Answer) -> Result<(), String> {
+        for model in 0..self.monitors.len() {
+            for outcome in PredictionOutcome::ALL {
+                let of = |shard: &Shard| shard.models[model].partial.tally.of(outcome);
+                let got: u64 = self.shards.iter().map(of).sum();
+                let want = expected.predictions.get(&(model, outcome)).copied().unwrap_or(0);
+                if got != want {
+                    return Err(format!(
+                        "m{model} predictions {outcome:?}: {got}, expected {want}"
+                    ));
+                }
+            }
+        }
+        for outcome in LabelOutcome::ALL {
+            let got: u64 = self.shards.iter().map(|s| s.label_tallies[0].of(outcome)).sum();
+            let want = expected.labels.get(&outcome).copied().unwrap_or(0);
+            if got != want {
+                return Err(format!("labels {outcome:?}: {got}, expected {want}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn compare_slices(&self, expected: &Answer) -> Result<(), String> {
+        let mut got: BTreeMap<WindowId, Cells> = BTreeMap::new();
+        for id in expected.windows.keys() {
+            let (model, version, slice, size, end) = *id;
+            let partials: Vec<&Partial> =
+                self.shards.iter().map(|shard| &shard.models[model].partial).collect();
+            let version = format!("v{version}");
+            let range = Range { version: &version, start: end - size, end };
+            for (key, sum) in sum::slices(&partials, range) {
+                let slicer = &self.world.group.models[model].context.slicer;
+                let category = slicer.describe(key).first().map(|(_, value)| match &**value {
+                    "a" => 0,
+                    "b" => 1,
+                    _ => 2,
+                });
+                if category == slice {
+                    got.insert(*id, cells(sum.predictions, sum.cells.as_ref()));
+                }
+            }
+        }
+        if got != expected.windows {
+            return Err(difference("slices", &got, &expected.windows));
+        }
+        Ok(())
+    }
+}
+
+/// Read back through the metrics, which is all that anybody sees.
+fn cells(predictions: u64, cells: Option<&PerformanceCells>) -> Cells {
+    let mut confusion = [0; 4];
+    if let Some(PerformanceCells::Binary(binary)) = cells {
+        for decision in [false, true] {
+            for label in [false, true] {
+                let slot = [[0, 2], [1, 3]][usize::from(decision)][usize::from(label)];
+                confusion[slot] = binary.confusion(decision, label).support();
+            }
+        }
+        let accuracy = estimate(Metric::Accuracy, cells.expect("matched")).map(|e| e.value);
+        let right = confusion[0] + confusion[3];
+        assert_eq!(accuracy, Some(right as f64 / confusion.iter().sum::<u64>() as f64));
+    }
+    Cells { predictions, confusion }
+}
+
+fn difference<K: Ord + std::fmt::Debug, V: PartialEq + std::fmt::Debug>(
+    what: &str,
+    got: &BTreeMap<K, V>,
+    want: &BTreeMap<K, V>,
+) -> String {
+    for (key, value) in want {
+        if got.get(key) != Some(value) {
+            return format!("{what} {key:?}: {:?}, expected {value:?}", got.get(key));
+        }
+    }
+    let extra = got.iter().find(|(key, _)| !want.contains_key(key));
+    format!("{what}: unexpected {extra:?}")
+}

@@ -1,0 +1,4 @@
+//! What several tests need: a real broker, scratch topics.
+
+pub mod kafka_broker;
+pub mod kafka_client;
