@@ -153,7 +153,7 @@ pub fn webhooks(check: &mut Check<'_>, config: &Config) -> Vec<Option<WebhookPla
     check.at_most("webhooks", list.len(), WEBHOOKS_MAX, "webhooks");
     let mut names = Vec::new();
     let mut plans = Vec::new();
-    for (index, section) in list.iter() {
+    for (index, section) in list.iter().take(WEBHOOKS_MAX) {
         let path = item_path("webhooks", index);
         let name = check.name(&path, section.name.as_ref());
         let plan = webhook(check, &path, section);
@@ -205,11 +205,10 @@ fn webhook(check: &mut Check<'_>, path: &str, section: &WebhookConfig) -> Webhoo
     }
 }
 
-/// Each line of the written secret is a key.
+/// One key or several, separated by white space.
 fn signing_secrets(check: &mut Check<'_>, path: &str, written: Option<Secret>) -> Vec<Secret> {
     let Some(written) = written else { return Vec::new() };
-    let lines = written.expose().lines().map(str::trim).filter(|line| !line.is_empty());
-    let secrets: Vec<Secret> = lines.map(Secret::new).collect();
+    let secrets: Vec<Secret> = written.expose().split_whitespace().map(Secret::new).collect();
     let path = key_path(path, "secret");
     check.at_most(&path, secrets.len(), WEBHOOK_SECRETS_MAX, "secrets");
     for (index, secret) in secrets.iter().enumerate() {
@@ -217,7 +216,7 @@ fn signing_secrets(check: &mut Check<'_>, path: &str, written: Option<Secret>) -
         let bytes = key.and_then(|key| base64::engine::general_purpose::STANDARD.decode(key).ok());
         if !bytes.is_some_and(|bytes| (24..=64).contains(&bytes.len())) {
             let message = format!(
-                "line {} is not a Standard Webhooks secret: `whsec_` and 24 to 64 bytes in base64",
+                "key {} is not a Standard Webhooks secret: `whsec_` and 24 to 64 bytes in base64",
                 index + 1
             );
             check.fault(path.clone(), message);
