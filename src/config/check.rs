@@ -55,7 +55,12 @@ fn write_plan(out: &mut String, plan: &Plan) -> fmt::Result {
 }
 
 fn write_group(out: &mut String, plan: &Plan, group: &super::GroupPlan) -> fmt::Result {
-    writeln!(out, "\ngroup {} (topics with equal partition counts and keys)", group.name)?;
+    let how = if group.spread {
+        "one process reads all partitions"
+    } else {
+        "topics with equal partition counts and keys"
+    };
+    writeln!(out, "\ngroup {} ({how})", group.name)?;
     for &position in &group.predictions {
         write_predictions(out, plan, &plan.prediction_topics[position])?;
     }

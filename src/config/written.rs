@@ -43,6 +43,8 @@ pub struct KafkaConfig {
     pub bootstrap_servers: Option<Text>,
     /// Consumer group; daemons with the same one share the partitions.
     pub group_id: Option<Text>,
+    /// Whether a prediction and its label are in the same partition number of their topics.
+    pub co_partitioned: Option<bool>,
     /// Any librdkafka property, passed through. `NAME_file: PATH` takes the value from a file.
     pub properties: Option<BTreeMap<String, Option<Text>>>,
 }

@@ -117,6 +117,7 @@ fn spec() -> ModelSpec {
         show: ShowSpec {
             coverage_min: 0.0,
             support_min: 0,
+            history_windows: 0,
             revise_every: zero,
             version_gone_after: zero,
         },

@@ -49,6 +49,7 @@ pub fn kafka(check: &mut Check<'_>, config: &Config) -> Option<KafkaPlan> {
         let message = format!("must have 1 to {GROUP_ID_CHARS_MAX} characters");
         check.fault("kafka.group_id", message);
     }
+    let co_partitioned = section.co_partitioned.or(default.co_partitioned)?;
     let mut properties = BTreeMap::new();
     for (written, value) in section.properties.iter().flatten() {
         let path = key_path("kafka.properties", written);
@@ -73,7 +74,7 @@ pub fn kafka(check: &mut Check<'_>, config: &Config) -> Option<KafkaPlan> {
             check.fault(path, message);
         }
     }
-    Some(KafkaPlan { bootstrap: bootstrap?.0, group_id, properties })
+    Some(KafkaPlan { bootstrap: bootstrap?.0, group_id, co_partitioned, properties })
 }
 
 /// Whether a property or header holds a secret, by its name.

@@ -198,6 +198,9 @@ pub fn plan(check: &mut Check<'_>, config: &Config) -> Option<Plan> {
     if check.faults.is_empty() {
         size::refuse(&plan).into_iter().for_each(|(path, message)| check.fault(path, message));
     }
+    for group in &mut plan.groups {
+        group.spread = !plan.kafka.co_partitioned;
+    }
     // Secrets print as `<secret>`, so this neither shows them nor changes with them.
     plan.hash = PlanHash::of(&format!("{plan:?}"));
     Some(plan)
