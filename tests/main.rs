@@ -14,4 +14,3 @@ mod simulation;
 mod support;
 mod telemetry;
 mod webhook;
-

@@ -50,7 +50,7 @@ struct Sample {
 struct OwnedHeaders(Vec<(String, Option<Vec<u8>>)>);
 
 impl Headers for OwnedHeaders {
-    fn visit(&self, visit: &mut dyn FnMut(&str, Option<&[u8]>)) {
+    fn visit<'a>(&'a self, visit: &mut dyn FnMut(&'a str, Option<&'a [u8]>)) {
         for (name, value) in &self.0 {
             visit(name, value.as_deref());
         }

@@ -17,7 +17,9 @@ pub fn profile(command: Command) -> ExitCode {
         if shown {
             let mut out = std::io::stderr().lock();
             // Progress that cannot be shown is no reason to stop.
-            let _ = write!(out, "\r\x1b[2K{progress}");
+            let profile::Progress { pass, file, rows } = progress;
+            let file = profile::printable(&file, 60);
+            let _ = write!(out, "\r\x1b[2Kpass {pass} of 2: {rows} rows, {file}");
             let _ = out.flush();
         }
     };

@@ -184,9 +184,8 @@ impl Engine {
 
     fn take_outcomes(&mut self, now: Timestamp) {
         while let Ok((id, outcome)) = self.channels.outcomes.try_recv() {
-            let owner = (0..self.held.monitors.len()).find(|&model| {
-                self.held.monitors[model].monitor.state.outbox.get(&id).is_some()
-            });
+            let owner = (0..self.held.monitors.len())
+                .find(|&model| self.held.monitors[model].monitor.state.outbox.get(&id).is_some());
             let Some(model) = owner else { continue };
             self.held.monitors[model].monitor.state.outbox.record(&id, outcome, now);
             self.held.touch(model);
@@ -201,8 +200,7 @@ impl Engine {
         }
         let now = clock::monotonic();
         let since = now.duration_since(self.checkpointed_at);
-        let every =
-            Duration::from_micros(self.held.plan.state.checkpoint_every.0.unsigned_abs());
+        let every = Duration::from_micros(self.held.plan.state.checkpoint_every.0.unsigned_abs());
         let due = since >= every || (self.held.forced && since >= RETRY_AFTER.min(every));
         if (due || self.held.forced) && self.held.is_dirty() && !self.held.keeper.writing {
             self.checkpointed_at = now;

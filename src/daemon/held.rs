@@ -15,7 +15,9 @@ use crate::engine::spec::{Action, PolicySpec};
 use crate::engine::state::{Part, StateError, read, section};
 use crate::engine::time::{Span, Timestamp};
 use crate::io::checkpoint::{CommitError, LineagePath};
-use crate::io::kafka::{OutOfRange, Resume, SourceEvent, SourceHandler, StartOffset, TopicPartition};
+use crate::io::kafka::{
+    OutOfRange, Resume, SourceEvent, SourceHandler, StartOffset, TopicPartition,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -102,10 +104,8 @@ impl Held {
         let (kept, chain) = self.keeper.open(path.clone(), self.plan.layouts[model].0)?;
         let mut released = None;
         if let Some(sections) = chain.last() {
-            let state_error = |error: StateError| RestoreError::State {
-                path: path.to_string(),
-                error,
-            };
+            let state_error =
+                |error: StateError| RestoreError::State { path: path.to_string(), error };
             let state: MonitorState = read(sections, Part::Monitor.at(0)).map_err(state_error)?;
             released = read(sections, Part::Monitor.at(1)).map_err(state_error)?;
             monitor.restore(state);
@@ -389,11 +389,7 @@ fn assigned_mut(
         .filter(|held| !held.assigned.is_empty())
 }
 
-fn partials(
-    shards: &BTreeMap<(usize, i32), HeldShard>,
-    group: usize,
-    at: usize,
-) -> Vec<&Partial> {
+fn partials(shards: &BTreeMap<(usize, i32), HeldShard>, group: usize, at: usize) -> Vec<&Partial> {
     assigned(shards, group).map(|held| &held.shard.models[at].partial).collect()
 }
 

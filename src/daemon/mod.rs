@@ -114,16 +114,14 @@ impl Daemon {
         let (readiness, shown) = watch::channel(Readiness::NotReady("starting".to_owned()));
         let limits = Limits::default();
         let now: crate::io::Now = Arc::new(clock::now);
-        let state =
-            HttpState::new(Arc::clone(&telemetry), client, shown, Arc::clone(&now), limits);
+        let state = HttpState::new(Arc::clone(&telemetry), client, shown, Arc::clone(&now), limits);
         let (stop_http, http_stop) = watch::channel(false);
         let router = http::router(state, http::index());
         let http = runtime.spawn(http::serve(listener, router, limits, http_stop));
 
         let (attempts, to_deliver) = mpsc::channel(1_024);
         let (delivered, outcomes) = mpsc::channel(1_024);
-        let deliverer =
-            Deliverer::new(targets(&plan)?, &DelivererOptions::default(), &telemetry)?;
+        let deliverer = Deliverer::new(targets(&plan)?, &DelivererOptions::default(), &telemetry)?;
         runtime.spawn(webhook::run(Arc::new(deliverer), to_deliver, delivered, now));
 
         let store = Store::open(
@@ -131,13 +129,8 @@ impl Daemon {
             StoreOptions { keep_fulls: plan.state.checkpoints_keep, ..StoreOptions::default() },
         )?;
         let stop = Arc::new(AtomicBool::new(false));
-        let channels = Channels {
-            snapshots: desk,
-            readiness,
-            attempts,
-            outcomes,
-            stop: Arc::clone(&stop),
-        };
+        let channels =
+            Channels { snapshots: desk, readiness, attempts, outcomes, stop: Arc::clone(&stop) };
         let keeper = Keeper::new(store, runtime.handle().clone(), &telemetry);
         let engine = engine(&plan, options, keeper, channels, &telemetry)?;
         let engine = std::thread::Builder::new()

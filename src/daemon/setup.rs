@@ -1,15 +1,15 @@
 //! From a plan to what the engine runs on: groups, the role of each topic, settings of the edges.
 
 use crate::config::{Plan, Start};
+use crate::decode::label::{LabelDecoder, LabelListener};
+use crate::decode::prediction::{PredictionDecoder, PredictionSource};
+use crate::decode::spec::FieldFault;
 use crate::engine::event::ModelIndex;
 use crate::engine::model_shard::ModelContext;
 use crate::engine::shard::{
     GroupModel, GroupSpec, InputKey, LabelTopicSpec, LabelsOf, PredictionTopicSpec, Side,
 };
 use crate::engine::time::Span;
-use crate::decode::label::{LabelDecoder, LabelListener};
-use crate::decode::prediction::{PredictionDecoder, PredictionSource};
-use crate::decode::spec::FieldFault;
 use crate::io::kafka::{KafkaSettings, StartOffset};
 use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_128;
