@@ -23,10 +23,18 @@ pub const OWNED_PROPERTIES: &[(&str, &str)] = &[
     ("metadata.broker.list", "set `kafka.bootstrap_servers`"),
     ("group.id", "set `kafka.group_id`"),
     ("enable.auto.commit", "offsets belong to the checkpoints"),
+    ("auto.commit.enable", "offsets belong to the checkpoints"),
+    ("auto.commit.interval.ms", "offsets belong to the checkpoints"),
     ("enable.auto.offset.store", "offsets belong to the checkpoints"),
+    ("offset.store.method", "offsets belong to the checkpoints"),
+    ("offset.store.path", "offsets belong to the checkpoints"),
     ("auto.offset.reset", "a gap is reported and never skipped; set `start` of a model"),
     ("enable.partition.eof", "it tells when a partition is at its end"),
+    ("allow.auto.create.topics", "a misspelt topic would be created"),
     ("partition.assignment.strategy", "only `range` gives one member both topics' partitions"),
+    ("group.protocol", "only `classic` keeps the partitions of several topics together"),
+    ("group.remote.assignor", "only `range` keeps the partitions of several topics together"),
+    ("enable.idempotence", "dead letters need it"),
 ];
 
 pub fn kafka(check: &mut Check<'_>, config: &Config) -> Option<KafkaPlan> {
