@@ -9,7 +9,7 @@
 //!   task binary | task regression | task multiclass CLASS CLASS ...      top_k 2      weighted
 //!   horizon 1h   lead 0s   grace 0s   corrections_for 1h   out_of_orderness 0s   allowed_lateness 0s
 //!   idle_after 1m   future_tolerance 5m   silent_after 2h   start 10m   pending_max 5
-//!   absent_after 30m class 0
+//!   absent_after 30m class 0   zone_offset 2h   (how far local time is ahead)
 //!   windows 5m, 1h every 5m keep 2h
 //!   feature NAME VALUE ...   slice NAME VALUE ...   (of that feature, with a slice of their own)
 //!   reference [version V] FEATURE VALUE COUNT ... [baseline METRIC NUMBER]
@@ -168,6 +168,10 @@ impl ModelDraft {
             "future_tolerance" => &mut time.future_tolerance,
             "corrections_for" => self.corrections_for.insert(Span::ZERO),
             "silent_after" => join.silent_after.insert(Span::ZERO),
+            "zone_offset" => {
+                time.origin = Timestamp(0) - words.span(key)?;
+                return Ok(true);
+            }
             "start" => {
                 join.start = Some(words.time(key)?);
                 return Ok(true);
@@ -275,7 +279,12 @@ impl Draft {
                 LabelsOf { topic, column: listener, listener }
             });
             let context = Arc::new(ModelContext::new(Arc::new(spec)));
-            group.models.push(GroupModel { index: ModelIndex(index), context, predictions, labels });
+            group.models.push(GroupModel {
+                index: ModelIndex(index),
+                context,
+                predictions,
+                labels,
+            });
         }
         let group = Arc::new(group);
         Ok(Setup { group, partitions: self.partitions, metrics: self.metrics })
@@ -373,10 +382,7 @@ fn reference(spec: &mut ModelSpec, words: &mut Words<'_>) -> Result<(), String> 
         trained_on: false,
         classes: Vec::new(),
         positive_class: None,
-        features: vec![FeatureReference::complete(
-            feature,
-            Distribution::Categorical(reference),
-        )],
+        features: vec![FeatureReference::complete(feature, Distribution::Categorical(reference))],
         score: None,
         predicted_classes: None,
         label_classes: None,
@@ -422,7 +428,9 @@ fn policy(words: &mut Words<'_>) -> Result<PolicySpec, String> {
     while let Some(word) = words.next() {
         match (word, &mut condition, &mut action) {
             ("for", ..) => for_windows = words.number(word)?,
-            ("age", Condition::Performance { label_age, .. }, _) => *label_age = words.span(word)?,
+            ("age", Condition::Performance { label_age, .. }, _) => {
+                *label_age = words.span(word)?
+            }
             ("min_labels", Condition::Performance { min_labels, .. }, _) => {
                 *min_labels = words.number(word)?;
             }

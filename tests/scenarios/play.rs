@@ -136,7 +136,7 @@ impl Play {
         if matches!(spec.task, Task::Multiclass { .. }) && batch.probabilities.is_empty() {
             batch.probabilities = vec![f64::NAN; spec.task.class_count()];
         }
-        batch.versions.push(version);
+        batch.versions.push(if version == "-" { "" } else { version });
         batch.features = features.into_iter().map(category).collect();
         let topic = group.models[model].predictions as u16;
         let key = InputKey { side: Side::Predictions, topic, partition: batch.partition };
@@ -280,8 +280,7 @@ impl Play {
 
     fn checkpoint(&mut self) {
         for (shard, saved) in self.shards.iter_mut().zip(&mut self.saved_shards) {
-            let kind =
-                if saved.is_empty() { SnapshotKind::Full } else { SnapshotKind::Delta };
+            let kind = if saved.is_empty() { SnapshotKind::Full } else { SnapshotKind::Delta };
             saved.push(shard.snapshot(kind));
         }
         for model in 0..self.monitors.len() {

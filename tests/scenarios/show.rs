@@ -14,7 +14,11 @@ impl Play {
     /// The model's name, where there are several.
     fn prefix(&self, model: usize) -> String {
         let models = &self.setup.group.models;
-        if models.len() == 1 { String::new() } else { format!("{} ", models[model].context.spec.name) }
+        if models.len() == 1 {
+            String::new()
+        } else {
+            format!("{} ", models[model].context.spec.name)
+        }
     }
 
     pub(super) fn effect(&self, model: usize, effect: &Effect) -> Vec<String> {
@@ -89,8 +93,11 @@ impl Play {
                 tally.add(&shard.label_tallies[topic]);
                 waiting += shard.waiting(topic);
             }
-            let name =
-                if group.label_topics.len() == 1 { String::new() } else { format!("{} ", spec.topic) };
+            let name = if group.label_topics.len() == 1 {
+                String::new()
+            } else {
+                format!("{} ", spec.topic)
+            };
             lines.push(format!("{name}labels: {}; waiting {waiting}", label_counts(&tally)));
             let models = (0..group.models.len())
                 .filter(|model| group.models[*model].labels.is_some_and(|l| l.topic == topic));
@@ -114,11 +121,13 @@ impl Play {
                 false => "nothing".into(),
             };
             let (predictions, labels) = closing.unwrap_or((Timestamp::MIN, Timestamp::MIN));
+            let silent = self.partials(model).iter().any(|partial| partial.labels_silent);
             lines.push(format!(
-                "{}predictions closed up to {}, labels up to {}",
+                "{}predictions closed up to {}, labels up to {}{}",
                 self.prefix(model),
                 show(predictions),
-                show(labels)
+                show(labels),
+                if silent { ", silent" } else { "" }
             ));
         }
         lines
@@ -161,7 +170,9 @@ impl Play {
             let metrics = self.metrics(&slice.metrics);
             let (predictions, labeled) = (slice.predictions, slice.labeled);
             let version = version(live);
-            format!("{head}{version}{conditions} predictions {predictions} labeled {labeled}{metrics}")
+            format!(
+                "{head}{version}{conditions} predictions {predictions} labeled {labeled}{metrics}"
+            )
         })
         .collect::<Vec<_>>()
         .into_iter()
