@@ -74,7 +74,6 @@ fn spec() -> ModelSpec {
             support_min: 0,
             history_windows: 0,
             revise_every: zero,
-            history_windows: 0,
             version_gone_after: zero,
         },
         policies: Vec::new(),
