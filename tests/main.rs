@@ -11,6 +11,7 @@ mod kafka;
 mod laws;
 mod performance;
 mod profile;
+mod scenarios;
 mod simulation;
 mod support;
 mod telemetry;
