@@ -33,6 +33,8 @@ const ERROR_LOG_EVERY: Duration = Duration::from_secs(10);
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 /// A consumer that stalls again and again is made anew at most this rarely.
 const STALLED_AFTER_MAX: Duration = Duration::from_secs(3_600);
+/// A static member that is fenced again within this time has a rival of the same name.
+const FENCED_AGAIN: Duration = Duration::from_secs(300);
 
 /// Reads topics of one Kafka cluster. See the module's head.
 pub struct KafkaSource {
@@ -57,6 +59,9 @@ pub struct KafkaSource {
     pub(super) drained: bool,
     pub(super) stalled_after: Duration,
     pub(super) error_log_due: Option<Instant>,
+    /// When Kafka last fenced us as a static member, and whether a new consumer is due for it.
+    pub(super) fenced_at: Option<Instant>,
+    pub(super) fenced: bool,
     pub(super) status: SourceStatus,
 }
 
@@ -92,6 +97,8 @@ impl KafkaSource {
             drained: false,
             stalled_after: options.stalled_after,
             error_log_due: None,
+            fenced_at: None,
+            fenced: false,
             status,
         })
     }
@@ -130,7 +137,7 @@ impl KafkaSource {
         let mut wait = if waits { timeout.min(ANSWER_WAIT) } else { timeout };
         let consumer = Arc::clone(self.consumer());
         let mut count = 0;
-        while count < max {
+        while count < max && !self.fenced {
             match consumer.poll(wait) {
                 None => {
                     self.drained = true;
@@ -142,6 +149,9 @@ impl KafkaSource {
                 Some(Err(error)) => self.take_poll_error(&error, handler),
             }
             wait = Duration::ZERO;
+        }
+        if std::mem::take(&mut self.fenced) {
+            self.recreate(handler);
         }
         self.take_rebalances(handler);
         self.take_notes();
@@ -177,6 +187,15 @@ impl KafkaSource {
         let code = error.rdkafka_error_code();
         match (error, code) {
             (KafkaError::PartitionEOF(_), _) => self.end_signalled = true,
+            // A commit that was on its way when the session ended comes back like this: it is our own
+            // past that was fenced. For librdkafka that is the end; for us once in a while it is not.
+            (KafkaError::MessageConsumptionFatal(RDKafkaErrorCode::FencedInstanceId), _)
+                if self.may_be_fenced() =>
+            {
+                tracing::warn!("fenced as a static member of the group, starting a new consumer");
+                self.fenced_at = Some(clock::monotonic());
+                self.fenced = true;
+            }
             (KafkaError::MessageConsumptionFatal(_), _) => {
                 let message = describe(error);
                 tracing::error!(error = %message, "the kafka consumer cannot go on");
@@ -197,6 +216,11 @@ impl KafkaSource {
             // The context has the text of every other one.
             _ => {}
         }
+    }
+
+    fn may_be_fenced(&self) -> bool {
+        let now = clock::monotonic();
+        self.fenced_at.is_none_or(|last| now.duration_since(last) >= FENCED_AGAIN)
     }
 
     fn take_answers(&mut self, handler: &mut dyn SourceHandler) {
