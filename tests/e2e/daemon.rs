@@ -4,6 +4,7 @@
 use crate::support::guarded::Guarded;
 use crate::support::http_client::get;
 use crate::support::scrape::Scrape;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
@@ -19,8 +20,8 @@ const STOP_WITHIN: Duration = Duration::from_secs(8);
 /// A directory with a configuration, the state and the logs of its runs.
 pub struct Installation {
     home: TempDir,
-    /// Taken at the first start and kept, so that a scraper finds the next run too.
-    port: Option<u16>,
+    /// Where HTTP listens; 0: on a free port at each start.
+    port: u16,
     runs: u32,
 }
 
@@ -36,7 +37,7 @@ impl Installation {
     /// listens.
     pub fn new(config: &str) -> Self {
         let home = tempfile::Builder::new().prefix("tidemark-").tempdir().expect("a scratch dir");
-        let installation = Self { home, port: None, runs: 0 };
+        let installation = Self { home, port: 0, runs: 0 };
         installation.configure(config);
         installation
     }
@@ -46,8 +47,21 @@ impl Installation {
         std::fs::write(self.template(), text).expect("a file in our directory");
     }
 
+    pub fn configured(&mut self, config: &str) -> &mut Self {
+        self.configure(config);
+        self
+    }
+
     pub fn home(&self) -> &Path {
         self.home.path()
+    }
+
+    /// Lets every start listen on the same port, so that a scraper finds the next run too. It is none
+    /// of those that the system gives to connections, which could take it in between.
+    pub fn keep_port(&mut self) {
+        let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+        let first = 20_000 + (std::process::id() % 10_000) as u16;
+        self.port = (first..32_000).find(free).expect("a free port");
     }
 
     fn template(&self) -> PathBuf {
@@ -60,7 +74,7 @@ impl Installation {
 
     fn command(&mut self) -> (Command, PathBuf) {
         let text = std::fs::read_to_string(self.template()).expect("it was written");
-        let listen = format!("127.0.0.1:{}", self.port.unwrap_or(0));
+        let listen = format!("127.0.0.1:{}", self.port);
         std::fs::write(self.config_file(), text.replace("@LISTEN", &listen)).expect("our file");
         self.runs += 1;
         let log = self.home().join(format!("run-{}.log", self.runs));
@@ -85,7 +99,6 @@ impl Installation {
             assert!(monotonic() < deadline, "the daemon does not start:\n{text}");
             std::thread::sleep(POLL_EVERY);
         };
-        self.port = Some(port);
         Running { process, log, port }
     }
 
@@ -135,6 +148,14 @@ impl Running {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    pub fn wait_until_log_says(&self, part: &str) {
+        let deadline = monotonic() + PATIENCE;
+        while !self.log().contains(part) {
+            assert!(monotonic() < deadline, "the log does not say {part}:\n{}", self.log());
+            std::thread::sleep(POLL_EVERY);
+        }
+    }
+
     /// Scrapes until the metrics are as they should be.
     pub fn wait_for(&self, what: &str, mut there: impl FnMut(&Scrape) -> bool) -> Scrape {
         let deadline = monotonic() + PATIENCE;
@@ -167,6 +188,12 @@ impl Running {
 
     pub fn wait_until_ready(&self) {
         self.wait_until_ready_says(200, "ready");
+    }
+
+    /// Waits until it ends by itself.
+    pub fn wait_for_end(&mut self) -> ExitStatus {
+        let status = self.process.wait(PATIENCE);
+        status.unwrap_or_else(|| panic!("no end within {PATIENCE:?}:\n{}", self.log()))
     }
 
     /// As a power cut does.

@@ -85,6 +85,27 @@ fn a_broker_may_be_away_at_the_start_and_in_the_middle() {
     assert!(daemon.stop().success(), "it stops without a broker too");
 }
 
+#[test]
+fn a_static_member_that_is_fenced_comes_back_once_and_then_gives_way() {
+    let toy = Toy::create(shared(), 2);
+    let start = an_hour_ago();
+    let mut installation = Installation::new(&toy.config("", ""));
+    let mut daemon = installation.start();
+    toy.produce(shared(), &toy.window(start, 60, Some(3)));
+    wait_for_pairs(&daemon, 60, 40);
+    // A commit on its way while a session ends does the same, but not at will.
+    let rival = shared().static_member(&toy.group, "one", &[&toy.predictions, &toy.labels]);
+    daemon.wait_until_log_says("starting a new consumer");
+    daemon.wait_until_ready();
+    toy.produce(shared(), &toy.window(start + WINDOW, 60, Some(3)));
+    wait_for_pairs(&daemon, 120, 80);
+    drop(rival);
+    let rival = shared().static_member(&toy.group, "one", &[&toy.predictions, &toy.labels]);
+    assert_eq!(daemon.wait_for_end().code(), Some(1));
+    assert!(daemon.log().contains("FencedInstanceId"), "{}", daemon.log());
+    drop(rival);
+}
+
 /// Records that are no predictions, and why.
 fn bad_predictions(time: Timestamp) -> Vec<(Outgoing, &'static str)> {
     let at = time.0 / 1_000;
@@ -214,22 +235,49 @@ fn a_truncated_checkpoint_falls_back_to_the_one_before_it() {
 #[test]
 fn what_was_read_is_durable_when_the_daemon_is_asked_to_stop() {
     let toy = Toy::create(shared(), 1);
-    toy.produce(shared(), &toy.window(an_hour_ago(), 60, Some(3)));
+    let start = an_hour_ago();
+    let soon = clock::now() + Span::from_mins(1);
+    let mut rows = toy.window(start, 60, Some(3));
+    // Some predictions have no label yet, some labels no prediction.
+    let unlabelled: Vec<String> = (0..5).map(|at| format!("unlabelled-{at}")).collect();
+    let early: Vec<String> = (0..4).map(|at| format!("early-{at}")).collect();
+    let last = start + WINDOW - Span::from_secs(1);
+    rows.predictions.extend(unlabelled.iter().map(|id| prediction(id, last)));
+    rows.labels.extend(early.iter().map(|id| label(id, soon, 1)));
+    toy.produce(shared(), &rows);
     let config = toy.config("", "").replace("checkpoint_every: 200ms", "checkpoint_every: 1h");
     let mut installation = Installation::new(&config);
     let daemon = installation.start();
-    let covered = |scrape: &Scrape| scrape.sum("tidemark_window_labeled_predictions", &[]) == 60.0;
-    daemon.wait_for("all is read", covered);
+    daemon.wait_for("all is read", |scrape| {
+        scrape.sum("tidemark_window_labeled_predictions", &[]) == 60.0
+            && scrape.sum("tidemark_pending_predictions", &[]) == 5.0
+            && scrape.sum("tidemark_waiting_labels", &[]) == 4.0
+    });
     let stopping = clock::monotonic();
     assert_eq!(daemon.stop().code(), Some(0));
     assert!(clock::monotonic() - stopping < std::time::Duration::from_secs(5));
+
     // What is gone from the log cannot be read again.
-    shared().delete_records(&toy.predictions, 0, 60);
-    shared().delete_records(&toy.labels, 0, 60);
+    shared().delete_records(&toy.predictions, 0, rows.predictions.len() as i64);
+    shared().delete_records(&toy.labels, 0, rows.labels.len() as i64);
     let daemon = installation.start();
     let scrape = wait_for_pairs(&daemon, 60, 40);
-    assert!(covered(&daemon.wait_for("the window is shown", covered)));
-    assert_eq!(scrape.sum("tidemark_rows_read_total", &[]), 120.0);
+    assert_eq!(scrape.sum("tidemark_rows_read_total", &[]), 129.0);
+    let ended = |family: &str| scrape.sum(family, &[]);
+    let (predictions, labels) =
+        (ended("tidemark_prediction_rows_total"), ended("tidemark_label_rows_total"));
+    // Labels that have met their prediction stay for others of the id, for a while.
+    let waiting = scrape.sum("tidemark_waiting_labels", &[]);
+    assert_eq!(predictions + scrape.sum("tidemark_pending_predictions", &[]), 65.0);
+    assert_eq!(labels + waiting, 64.0);
+    let late = Rows {
+        predictions: early.iter().map(|id| prediction(id, soon)).collect(),
+        labels: unlabelled.iter().map(|id| label(id, last, 1)).collect(),
+    };
+    toy.produce(shared(), &late);
+    assert!(daemon.stop().success());
+    let daemon = installation.configured(&toy.config("", "")).start();
+    wait_for_pairs(&daemon, 69, 49);
     assert!(daemon.stop().success());
 }
 

@@ -7,7 +7,6 @@ use crate::support::http_client::{get, percent_encoded};
 use crate::support::kafka_broker::shared;
 use serde_json::Value;
 use std::io::Write;
-use std::net::TcpListener;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -32,21 +31,25 @@ impl Prometheus {
         );
         let file = home.path().join("prometheus.yml");
         std::fs::write(&file, config).expect("our own file");
-        let log = std::fs::File::create(home.path().join("log")).expect("our own file");
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
-        let port = port.expect("a free port on loopback").port();
+        let log = home.path().join("log");
+        let output = std::fs::File::create(&log).expect("our own file");
         let mut command = Command::new("prometheus");
         command
             .arg(format!("--config.file={}", file.display()))
             .arg(format!("--storage.tsdb.path={}", home.path().join("data").display()))
-            .arg(format!("--web.listen-address=127.0.0.1:{port}"))
-            .arg("--log.level=warn")
+            .arg("--web.listen-address=127.0.0.1:0")
             .stdout(Stdio::null())
-            .stderr(log);
+            .stderr(output);
         assert!(Command::new("prometheus").arg("--version").output().is_ok(), "{ADVICE}");
-        let prometheus = Self { _process: Guarded::spawn(&mut command), _home: home, port };
+        let process = Guarded::spawn(&mut command);
+        let mut prometheus = Self { _process: process, _home: home, port: 0 };
+        prometheus.port = prometheus.wait_for("it says where it listens", || {
+            let text = std::fs::read_to_string(&log).unwrap_or_default();
+            let line = text.lines().find(|line| line.contains("\"Listening on\""))?;
+            line.rsplit_once("address=127.0.0.1:")?.1.parse().ok()
+        });
         prometheus.wait_for("it is ready", || {
-            matches!(get(port, "/-/ready"), Ok((200, _))).then_some(())
+            matches!(get(prometheus.port, "/-/ready"), Ok((200, _))).then_some(())
         });
         prometheus
     }
@@ -97,7 +100,8 @@ fn counters() -> Vec<String> {
 fn to_prometheus_no_counter_ever_falls_though_the_daemon_is_killed() {
     let topics = Topics::fill(shared(), 4, 1);
     // Prometheus looks once a second and has to start first.
-    let mut installation = installation(&topics, &SLOWLY.replace("150", "400"));
+    let mut installation = installation(&topics, &SLOWLY.replace("250", "400"));
+    installation.keep_port();
     let daemon = installation.start();
     let prometheus = Prometheus::start(daemon.port);
     let read = "sum(tidemark_rows_read_total)";

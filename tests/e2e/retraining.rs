@@ -28,6 +28,10 @@ fn windows(toy: &Toy, start: Timestamp, count: i64, bad: Option<i64>) -> Rows {
 }
 
 fn installation(toy: &Toy, receiver: &PythonReceiver) -> Installation {
+    Installation::new(&config(toy, receiver))
+}
+
+fn config(toy: &Toy, receiver: &PythonReceiver) -> String {
     let url = receiver.url("/hooks/retrain");
     let top = format!("webhooks: [{{ name: trainer, url: \"{url}\", secret: {SECRET} }}]");
     let model = r#"
@@ -39,7 +43,7 @@ fn installation(toy: &Toy, receiver: &PythonReceiver) -> Installation {
         min_labels: 50
         action: { retrain: trainer, cooldown: 0s, act_within: 10m }
 "#;
-    Installation::new(&toy.config(&top, model))
+    toy.config(&top, model)
 }
 
 fn decided(scrape: &Scrape, decision: &str) -> f64 {
@@ -95,10 +99,13 @@ fn killed_again_and_again_around_the_decision_it_asks_for_one_retraining() {
     let toy = Toy::create(shared(), 2);
     let start = ago(Span::from_mins(5));
     toy.produce(shared(), &windows(&toy, start, 6, Some(3)));
-    let receiver = PythonReceiver::start(SECRET, "503:1,503:1,200");
+    let mut receiver = PythonReceiver::start(SECRET, "503:1,503:1,200");
     let mut installation = installation(&toy, &receiver);
+    let daemon = installation.start();
+    let first = receiver.next_request();
+    daemon.kill9();
     let mut random = fastrand::Rng::with_seed(20_250_711);
-    for _ in 0..6 {
+    for _ in 0..5 {
         let daemon = installation.start();
         run_for(&daemon, Duration::from_millis(random.u64(50..1_500)));
         daemon.kill9();
@@ -109,9 +116,36 @@ fn killed_again_and_again_around_the_decision_it_asks_for_one_retraining() {
     });
     assert_eq!(decided(&scrape, "retrain"), 1.0);
     assert!(daemon.stop().success());
-    let requests = receiver.finish();
+    let mut requests = receiver.finish();
+    requests.push(first);
     assert!(requests.len() >= 3, "{requests:?}");
     assert_one_request(&requests, start + Span(WINDOW.0 * 4));
+}
+
+#[test]
+fn no_request_leaves_before_the_checkpoint_that_holds_it_is_durable() {
+    let toy = Toy::create(shared(), 2);
+    // The window is judged 18 seconds after its end: there is time to take the store away before.
+    let start = ago(WINDOW);
+    toy.produce(shared(), &windows(&toy, start, 1, Some(0)));
+    let receiver = PythonReceiver::start(SECRET, "200");
+    let late = config(&toy, &receiver).replace("idle_after: 1s", "idle_after: 15s");
+    let mut installation = Installation::new(&late);
+    let models = installation.home().join("state/models");
+    let away = installation.home().join("models-away");
+    let daemon = installation.start();
+    std::fs::rename(&models, &away).expect("the state is there");
+    std::fs::write(&models, "no directory").expect("our own directory");
+    daemon.wait_until_log_says("retraining requested");
+    daemon.wait_until_log_says("checkpoint failed");
+    assert_eq!(daemon.metrics().get("tidemark_webhook_requests_total", &[]), Some(0.0));
+    std::fs::remove_file(&models).expect("our own file");
+    std::fs::rename(&away, &models).expect("our own directory");
+    daemon.wait_for("the request is delivered", |scrape| delivered(scrape) == 1.0);
+    assert!(daemon.stop().success());
+    let requests = receiver.finish();
+    assert_eq!(requests.len(), 1);
+    assert_one_request(&requests, start + WINDOW);
 }
 
 /// Scrapes until so much time has passed: a point in time is what the test is about.

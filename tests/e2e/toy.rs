@@ -13,7 +13,7 @@ pub struct Toy {
     pub predictions: String,
     pub labels: String,
     bootstrap: String,
-    group: String,
+    pub group: String,
 }
 
 impl Toy {

@@ -213,6 +213,25 @@ impl KafkaBroker {
         config.create_with_context(Delivered::default()).expect("a valid configuration")
     }
 
+    /// Joins a group as a static member and waits until it has partitions.
+    pub fn static_member(&self, group: &str, name: &str, topics: &[&str]) -> BaseConsumer {
+        let consumer: BaseConsumer = self
+            .client()
+            .set("group.id", group)
+            .set("group.instance.id", name)
+            .set("partition.assignment.strategy", "range")
+            .set("session.timeout.ms", "6000")
+            .create()
+            .expect("a valid configuration");
+        consumer.subscribe(topics).expect("a subscription");
+        let deadline = tidemark::io::clock::monotonic() + PATIENCE;
+        while consumer.assignment().expect("an answer").count() == 0 {
+            assert!(tidemark::io::clock::monotonic() < deadline, "{group}: nothing is assigned");
+            let _ = consumer.poll(Duration::from_millis(50));
+        }
+        consumer
+    }
+
     /// Everything that is in a topic now, by partition and offset.
     pub fn consume_all(&self, topic: &str) -> Vec<Incoming> {
         let consumer: BaseConsumer = self
