@@ -5,6 +5,7 @@ mod checkpoint;
 mod config;
 mod decode;
 mod drift;
+mod e2e;
 mod http;
 mod kafka;
 mod laws;

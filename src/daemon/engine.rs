@@ -177,13 +177,20 @@ impl Engine {
             if outbox.next_due().is_none_or(|due| due > now) {
                 continue;
             }
-            for attempt in outbox.due(now) {
+            let waiting = outbox.pending().len();
+            let attempts = outbox.due(now);
+            // What was given up just now must not be tried again after a restart.
+            let given_up = outbox.pending().len() != waiting;
+            for attempt in attempts {
                 let id = Arc::clone(&attempt.id);
                 if self.channels.attempts.try_send(attempt).is_err() {
                     let error = "too many deliveries at once".to_owned();
                     let busy = Outcome::Failed { status: None, error, retry_after: None };
                     outbox.record(&id, busy, now);
                 }
+            }
+            if given_up {
+                self.held.touch(model);
             }
         }
     }
@@ -207,8 +214,9 @@ impl Engine {
         let now = clock::monotonic();
         let since = now.duration_since(self.checkpointed_at);
         let every = Duration::from_micros(self.held.plan.state.checkpoint_every.0.unsigned_abs());
-        let due = since >= every || (self.held.forced && since >= RETRY_AFTER.min(every));
-        if (due || self.held.forced) && self.held.is_dirty() && !self.held.keeper.writing {
+        let urgent = self.held.forced && (!self.held.write_failed || since >= RETRY_AFTER);
+        let due = since >= every || urgent;
+        if due && self.held.is_dirty() && !self.held.keeper.writing {
             self.checkpointed_at = now;
             self.held.checkpoint();
         }
