@@ -1,5 +1,4 @@
 //! The one integration test binary: a module a part.
-#![allow(clippy::unwrap_used)]
 
 mod checkpoint;
 mod config;
@@ -11,8 +10,11 @@ mod kafka;
 mod laws;
 mod performance;
 mod profile;
+mod project;
 mod scenarios;
 mod simulation;
 mod support;
 mod telemetry;
 mod webhook;
+
+#![allow(clippy::unwrap_used)]
