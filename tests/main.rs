@@ -1,4 +1,5 @@
 //! The one integration test binary: a module a part.
+#![allow(clippy::unwrap_used)]
 
 mod checkpoint;
 mod config;
@@ -16,5 +17,3 @@ mod simulation;
 mod support;
 mod telemetry;
 mod webhook;
-
-#![allow(clippy::unwrap_used)]
