@@ -1,7 +1,7 @@
 //! What has happened so far: moments in order, and of each change its numbers before, at the worst and after.
 
 use super::news::{Frame, News};
-use super::story::{self, Beat};
+use super::story::{self, Beat, LIVE_BEFORE};
 use super::text::{accuracy, estimate, printed, short_id};
 use crate::engine::effect::Judged;
 use crate::engine::monitor::{SliceReport, WindowReport};
@@ -67,9 +67,10 @@ pub struct Chronicle {
 }
 
 impl Chronicle {
-    pub fn new() -> Self {
+    pub fn new(begins_at: Timestamp) -> Self {
+        let text = format!("{} has been live for {LIVE_BEFORE} of event time", story::BEFORE);
         Self {
-            moments: Vec::new(),
+            moments: vec![Moment { at: begins_at, text }],
             chapters: Vec::new(),
             serving: story::BEFORE.to_owned(),
             frame: None,
@@ -91,8 +92,8 @@ impl Chronicle {
             }
             News::Judged(judged) => self.judged(at, &judged),
             News::Requested(request) => {
+                // What for, its judgement says, which follows.
                 let id = request.id.to_string();
-                self.note(at, format!("retraining requested: {}", short_id(&id)));
                 if let Some(chapter) = self.chapters.last_mut() {
                     chapter.requests.push(Asked { id, status: None, verified_bytes: None });
                 }
@@ -145,7 +146,7 @@ impl Chronicle {
         let text = format!("{policy} of {}: {}", printed(version), printed(reason));
         let Some(chapter) = self.chapters.last_mut() else { return };
         match decision {
-            Decision::Retrain => self.note(at, text),
+            Decision::Retrain => self.note(at, format!("{text}: retraining requested")),
             Decision::Alert if !chapter.alerted => {
                 chapter.alerted = true;
                 self.note(at, format!("{text}: alert"));
@@ -193,11 +194,17 @@ impl Chronicle {
         self.frame = Some(frame);
     }
 
-    /// Slices of the window of the version that serves: those that fell the farthest since the change first;
-    /// before one, those with the least accuracy.
+    /// The window before the change that the version in charge does not know.
+    pub fn before(&self) -> Option<&WindowReport> {
+        let chapter = self.chapters.last().filter(|chapter| chapter.version == self.serving)?;
+        chapter.before.as_ref()
+    }
+
+    /// Slices of the window of the version that serves: those that fell the farthest since a change first;
+    /// if there was none, those with the least accuracy.
     pub fn worst_slices(&self) -> Vec<(&SliceReport, Option<f64>)> {
         let Some(newest) = &self.newest else { return Vec::new() };
-        let before = self.chapters.last().and_then(|chapter| chapter.before.as_ref());
+        let before = self.before();
         let mut slices: Vec<(&SliceReport, Option<f64>)> = newest
             .slices
             .iter()

@@ -163,10 +163,10 @@ pub fn run(
         .map_err(DemoError::Thread)?;
     let mut show = Show {
         options,
-        pace,
         url: daemon.address().to_string(),
         progress: &progress,
-        chronicle: Chronicle::new(),
+        chronicle: Chronicle::new(pace.begins_at),
+        pace,
         told: 0,
         drawn_at: None,
         out,

@@ -129,7 +129,7 @@ fn versions(scene: &Scene, frame: &Frame, lines: &mut Vec<String>) {
 }
 
 fn slices(scene: &Scene, chronicle: &Chronicle, lines: &mut Vec<String>) {
-    let turned = chronicle.chapters.last().is_some_and(|chapter| chapter.before.is_some());
+    let turned = chronicle.before().is_some();
     let before = if turned { "  before" } else { "" };
     lines.push(scene.head(&format!(
         "{:<42} accuracy{before}  labeled",
@@ -230,10 +230,10 @@ pub fn line(scene: &Scene, chronicle: &Chronicle) -> String {
         if let Some((slice, _)) = chronicle.worst_slices().first()
             && let Some(estimate) = accuracy(slice)
         {
-            parts.push(format!("{} {:.3}", slice_name(slice), estimate.value));
+            parts.push(format!("worst {} {:.3}", slice_name(slice), estimate.value));
         }
         if let Some(feature) = worst_features(chronicle, frame).0.first() {
-            parts.push(format!("{} psi {:.2}", printed(&feature.feature), psi(feature)));
+            parts.push(format!("drift {} psi {:.2}", printed(&feature.feature), psi(feature)));
         }
     }
     parts.join(" | ")
