@@ -10,6 +10,7 @@ mod kafka;
 mod laws;
 mod performance;
 mod profile;
+mod scenarios;
 mod simulation;
 mod support;
 mod telemetry;

@@ -60,7 +60,7 @@ enum Command {
     /// Check a configuration: all faults at once, each with file, line and path; else what it means.
     Check(config::CheckArgs),
     /// Make a reference profile from CSV, JSON Lines or Parquet files.
-    Profile(profile::Command),
+    Profile(Box<profile::Command>),
     /// Print the JSON Schema of the configuration file, for editors.
     Schema,
     /// Read a few records of a topic and propose the configuration of its fields.
@@ -77,7 +77,7 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::demo(args),
         Command::Run(args) => run::run(&args),
         Command::Check(args) => config::check(&args),
-        Command::Profile(args) => profile::profile(args),
+        Command::Profile(args) => profile::profile(*args),
         Command::Schema => config::schema(),
         Command::Inspect(args) => inspect::inspect(&args),
     }

@@ -458,14 +458,15 @@ impl Join {
         self.expire_matched(limit, released);
     }
 
-    /// Lets unlabelled predictions go although the labels stand still: by the predictions' own time.
+    /// Lets unlabelled predictions go although the labels stand still: by the predictions' own time,
+    /// and only up to where it is known that there are no labels.
     pub fn expire_silent(
         &mut self,
         predictions: Timestamp,
+        silent_to: Timestamp,
         released: &mut impl FnMut(&Pending, Release),
     ) {
-        let hold = self.spec.horizon + self.spec.grace;
-        let limit = (predictions - hold).min(self.duplicates_limit(predictions));
+        let limit = self.expiry_limit(predictions, silent_to.min(predictions));
         self.expire_pending(limit, released);
     }
 

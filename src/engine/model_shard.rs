@@ -40,6 +40,8 @@ pub struct Partial {
     /// Closing watermarks; they never go back.
     pub predictions_closing: Timestamp,
     pub labels_closing: Timestamp,
+    /// A label partition has been quiet for longer than `silent_after`, as of the last advance.
+    pub labels_silent: bool,
     /// Unlabelled predictions held.
     pub pending: u64,
 }
@@ -168,6 +170,7 @@ impl Partial {
             delay: DelayHistogram::default(),
             predictions_closing: Timestamp::MIN,
             labels_closing: Timestamp::MIN,
+            labels_silent: false,
             pending: 0,
         }
     }
@@ -247,13 +250,14 @@ impl ModelShard {
         newest_before: &[Progress],
         waiting: Option<Reads<'_>>,
     ) {
+        assert_eq!(newest_before.len(), batch.len(), "one for each row");
         let mut waiting = waiting;
         self.groups.clear();
         self.classes.clear();
-        for row in 0..batch.len() {
+        for (row, &newest_before) in (0..batch.len()).zip(newest_before) {
             let class = self.context.decision(batch, row);
             self.classes.push(class);
-            let outcome = self.accept(batch, row, newest_before[row], waiting.as_mut());
+            let outcome = self.accept(batch, row, newest_before, waiting.as_mut());
             if let Some(outcome) = outcome {
                 self.partial.tally.count(outcome);
             }
@@ -433,8 +437,14 @@ impl ModelShard {
         outcome
     }
 
-    /// Moves the closing watermarks on and lets go of what they settle.
-    pub fn advance(&mut self, predictions: Timestamp, labels: Timestamp, silent: bool) {
+    /// Moves the closing watermarks on and lets go of what they settle. While labels are silent
+    /// `silent_to` is up to where it is known that none came.
+    pub fn advance(
+        &mut self,
+        predictions: Timestamp,
+        labels: Timestamp,
+        silent_to: Option<Timestamp>,
+    ) {
         let partial = &mut self.partial;
         partial.predictions_closing = partial.predictions_closing.max(predictions);
         partial.labels_closing = partial.labels_closing.max(labels);
@@ -455,8 +465,9 @@ impl ModelShard {
             &mut released,
         );
         let mut in_silence = 0;
-        if silent {
-            self.join.expire_silent(predictions, &mut |prediction, _| {
+        partial.labels_silent = silent_to.is_some();
+        if let Some(silent_to) = silent_to {
+            self.join.expire_silent(predictions, silent_to, &mut |prediction, _| {
                 in_silence += u64::from(!prediction.counted);
                 if multiclass {
                     freed.push(prediction.output);

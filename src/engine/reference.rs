@@ -64,7 +64,7 @@ pub enum Distribution {
 
 /// A fine grid of at most 256 bins over [min, max], and coarse unions of its bins.
 ///
-/// Bin i holds edges[i] <= x < edges[i + 1]; the last one holds its upper edge too. An atom (a
+/// Bin i holds `edges[i] <= x < edges[i + 1]`; the last one holds its upper edge too. An atom (a
 /// value with more than 1/256 of the mass) has a bin of its own, [a, next double above a). Values
 /// under the first edge or over the last are out of range: no reference row is. A column of few
 /// different values has a bin for each: up to 128 as atoms with the gaps between them, up to 256

@@ -18,6 +18,8 @@ pub struct ModelReport {
     /// The closing watermarks; `None` while a shard is missing or nothing was read.
     pub predictions_closing: Option<Timestamp>,
     pub labels_closing: Option<Timestamp>,
+    /// The label topic has been quiet for longer than `silent_after`: its time stands still.
+    pub labels_silent: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -77,6 +79,7 @@ impl Monitor {
         let mut report = ModelReport {
             predictions_closing: closing.map(|(p, _)| p).filter(|at| *at > Timestamp::MIN),
             labels_closing: closing.map(|(_, l)| l).filter(|at| *at > Timestamp::MIN),
+            labels_silent: shards.iter().any(|shard| shard.labels_silent),
             ..ModelReport::default()
         };
         for version in self.live_versions(shards) {
