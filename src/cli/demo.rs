@@ -17,13 +17,14 @@ pub struct DemoArgs {
     #[arg(long = "for", value_name = "TIME", value_parser = length)]
     length: Option<Duration>,
     /// Event time runs so many times as fast as ours.
-    #[arg(long, value_name = "TIMES", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=120))]
+    #[arg(long, value_name = "TIMES", default_value_t = 60)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=120))]
     speed: u32,
     /// Port of /metrics on the loopback address, 0 for any. Absent: 9464, or any if that is taken.
     #[arg(long, value_name = "PORT")]
     port: Option<u16>,
-    /// An empty or new directory for configuration, profiles and state, which stay there. Absent: a temporary
-    /// one.
+    /// An empty or new directory for configuration, profiles and state, which stay there. Absent: a
+    /// temporary one.
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
     /// Print the configuration that the demo runs, and do nothing else.

@@ -1,4 +1,5 @@
-//! What has happened so far: moments in order, and of each change its numbers before, at the worst and after.
+//! What has happened so far: moments in order, and of each change its numbers before, at the worst
+//! and after.
 
 use super::news::{Frame, News};
 use super::story::{self, Beat, LIVE_BEFORE};
@@ -62,7 +63,8 @@ pub struct Chronicle {
     pub serving: String,
     pub frame: Option<Box<Frame>>,
     measured: bool,
-    /// The newest window of the version that serves.
+    /// The version that serves, or the one before while that has no numbers; and its newest window.
+    pub shown: String,
     pub newest: Option<WindowReport>,
 }
 
@@ -75,6 +77,7 @@ impl Chronicle {
             serving: story::BEFORE.to_owned(),
             frame: None,
             measured: false,
+            shown: story::BEFORE.to_owned(),
             newest: None,
         }
     }
@@ -133,7 +136,6 @@ impl Chronicle {
             Beat::Turned { .. } | Beat::Training { .. } => {}
             Beat::Live { version } => {
                 self.serving = (*version).to_owned();
-                self.newest = None;
                 if let Some(chapter) = self.chapters.last_mut() {
                     chapter.live = Some((at, (*version).to_owned()));
                 }
@@ -182,9 +184,14 @@ impl Chronicle {
                 let text = accuracy(whole).map(estimate).unwrap_or_default();
                 let (labeled, all) = (whole.labeled, whole.predictions);
                 let version = printed(&version.version);
-                self.note(at, format!("first numbers: accuracy of {version} {text}, {labeled} of {all} predictions labeled"));
+                let text = format!(
+                    "first numbers: accuracy of {version} {text}, {labeled} of {all} predictions \
+                     labeled"
+                );
+                self.note(at, text);
             }
             if version.version == self.serving {
+                self.shown.clone_from(&self.serving);
                 self.newest = Some(window.clone());
             }
             if let Some(chapter) = self.chapters.last_mut() {
@@ -194,13 +201,13 @@ impl Chronicle {
         self.frame = Some(frame);
     }
 
-    /// The window before the change that the version in charge does not know.
+    /// The window before the change, of the version that is shown and did not know of it.
     pub fn before(&self) -> Option<&WindowReport> {
-        let chapter = self.chapters.last().filter(|chapter| chapter.version == self.serving)?;
+        let chapter = self.chapters.last().filter(|chapter| chapter.version == self.shown)?;
         chapter.before.as_ref()
     }
 
-    /// Slices of the window of the version that serves: those that fell the farthest since a change first;
+    /// Slices of the newest window: those that fell the farthest since a change first;
     /// if there was none, those with the least accuracy.
     pub fn worst_slices(&self) -> Vec<(&SliceReport, Option<f64>)> {
         let Some(newest) = &self.newest else { return Vec::new() };

@@ -88,14 +88,16 @@ impl Feed {
     ) -> Result<Self, DemoError> {
         let producer = ClientConfig::new()
             .set("bootstrap.servers", bootstrap)
-            // As Java's producers do it, so that a prediction and its label have the same partition.
+            // As Java's producers do it, so that a prediction and its label have the same
+            // partition.
             .set("partitioner", "murmur2_random")
             .set("linger.ms", "5")
             .create()?;
         Ok(Self { producer, stream, pace, trainer, looked_at: None, news, progress, sent: 0 })
     }
 
-    /// Plays until the length is over, or until it is told to stop. Returns how many records were sent.
+    /// Plays until the length is over, or until it is told to stop. Returns how many records were
+    /// sent.
     ///
     /// # Errors
     /// The broker does not take records.
@@ -151,7 +153,8 @@ impl Feed {
         Ok(())
     }
 
-    /// The trainer: reads new requests, whose signature the receiver has verified, and makes a version.
+    /// The trainer: reads new requests, whose signature the receiver has verified, and makes a
+    /// version.
     fn train(&mut self, at: Timestamp) {
         let received = self.trainer.received();
         let known = self.looked_at.as_deref();
@@ -183,11 +186,11 @@ impl Beat {
     pub fn text(&self, serving: &str) -> String {
         match self {
             Self::Turned { rising: true } => format!(
-                "married people begin to earn more and to work longer hours (made up); {serving} does \
+                "married people begin to earn more and to work longer (made up); {serving} does \
                  not know"
             ),
             Self::Turned { rising: false } => format!(
-                "the incomes and hours of married people fall back (made up); {serving} does not know"
+                "married people's incomes and hours fall back (made up); {serving} does not know"
             ),
             Self::Training { version } => format!("the trainer begins to make {version}"),
             Self::Live { version } => format!("{version} is live"),

@@ -1,4 +1,5 @@
-//! What the demo's threads tell its audience: the feed about the world, the daemon about what it found.
+//! What the demo's threads tell its audience: the feed about the world, the daemon about what it
+//! found.
 
 use super::DemoError;
 use super::story::Beat;

@@ -1,4 +1,5 @@
-//! The people whose incomes the demo's model predicts: real census rows, and what a change makes of them.
+//! The people whose incomes the demo's model predicts: real census rows, and what a change makes of
+//! them.
 
 use super::DemoError;
 use flate2::read::GzDecoder;

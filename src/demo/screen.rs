@@ -2,7 +2,7 @@
 
 use super::chronicle::Chronicle;
 use super::news::Frame;
-use super::text::{accuracy, count, percent, printed, short_id, slice_name, time_of_day};
+use super::text::{accuracy, count, date, percent, printed, short_id, slice_name, time_of_day};
 use crate::engine::drift::{FeatureDrift, Statistic};
 use crate::engine::estimate::Estimate;
 use crate::engine::monitor::VersionReport;
@@ -73,9 +73,10 @@ pub fn moment(scene: &Scene, at: Timestamp, text: &str) -> String {
 fn title(scene: &Scene) -> String {
     let length = scene.length.map(|length| format!(" of {}", length.as_secs())).unwrap_or_default();
     format!(
-        "{}  {:.1}{length} s, event time {} at {} times the pace, http://{}/metrics",
+        "{}  {:.1}{length} s, event time {} {} at {} times the pace, http://{}/metrics",
         scene.head("tidemark demo"),
         scene.passed.as_secs_f64(),
+        date(scene.event_time),
         time_of_day(scene.event_time),
         scene.speed,
         scene.url
@@ -133,7 +134,7 @@ fn slices(scene: &Scene, chronicle: &Chronicle, lines: &mut Vec<String>) {
     let before = if turned { "  before" } else { "" };
     lines.push(scene.head(&format!(
         "{:<42} accuracy{before}  labeled",
-        format!("worst slices of {}", printed(&chronicle.serving))
+        format!("worst slices of {}", printed(&chronicle.shown))
     )));
     for (slice, before) in chronicle.worst_slices().into_iter().take(SLICES_SHOWN) {
         let Some(estimate) = accuracy(slice) else { continue };
@@ -158,7 +159,7 @@ fn worst_features<'a>(
     chronicle: &Chronicle,
     frame: &'a Frame,
 ) -> (Vec<&'a FeatureDrift>, Option<&'a VersionReport>) {
-    let version = frame.report.versions.iter().find(|v| v.version == chronicle.serving);
+    let version = frame.report.versions.iter().find(|v| v.version == chronicle.shown);
     let mut features: Vec<&FeatureDrift> = version
         .and_then(|version| version.drift.last())
         .map(|drift| drift.all().filter(|feature| feature.ranking().is_some()).collect())
@@ -180,7 +181,7 @@ fn drift(scene: &Scene, chronicle: &Chronicle, frame: &Frame, lines: &mut Vec<St
     let window = drift.map_or(String::new(), |drift| {
         format!(", {} to {}", drift.size, time_of_day(drift.drift.end))
     });
-    let title = format!("drift of {}{window}", printed(&chronicle.serving));
+    let title = format!("drift of {}{window}", printed(&chronicle.shown));
     lines.push(scene.head(&format!("{title:<42}      psi      js")));
     for feature in features.into_iter().take(FEATURES_SHOWN) {
         let js = feature.ranking().unwrap_or(f64::NAN);
@@ -225,7 +226,7 @@ pub fn line(scene: &Scene, chronicle: &Chronicle) -> String {
         parts.push(format!("{rate} records/s"));
         let newest = chronicle.newest.as_ref();
         if let Some(text) = newest.and_then(|w| Some(super::text::estimate(accuracy(&w.whole)?))) {
-            parts.push(format!("{} accuracy {text}", printed(&chronicle.serving)));
+            parts.push(format!("{} accuracy {text}", printed(&chronicle.shown)));
         }
         if let Some((slice, _)) = chronicle.worst_slices().first()
             && let Some(estimate) = accuracy(slice)

@@ -1,8 +1,9 @@
-//! What happens to the demo's world, in event time: when it changes, and which model version serves.
+//! What happens to the demo's world, in event time: when it changes, and which model version
+//! serves.
 //!
-//! Incomes of married people rise; the version in charge does not know that. When a retraining has been asked
-//! for, a version that fits the new world goes live after some minutes. Much later the world turns back, and
-//! so on.
+//! Incomes of married people rise; the version in charge does not know that. When a retraining has
+//! been asked for, a version that fits the new world goes live after some minutes. Much later the
+//! world turns back, and so on.
 
 use crate::engine::time::{Span, Timestamp};
 
@@ -81,7 +82,8 @@ impl Story {
         Some((at, Beat::Turned { rising: self.risen }))
     }
 
-    /// A retraining of this version was asked for. `None`: what would come out serves already, or is about to.
+    /// A retraining of this version was asked for. `None`: what would come out serves already, or
+    /// is about to.
     pub fn requested(&mut self, version: &str, at: Timestamp) -> Option<Beat> {
         let fits = if self.risen { AFTER } else { BEFORE };
         if version != self.version || fits == self.version || self.deploys.is_some() {

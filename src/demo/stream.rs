@@ -1,5 +1,5 @@
-//! The records of the demo, in the order of their event times: predictions at a steady pace, and the truth
-//! about each of them some time later.
+//! The records of the demo, in the order of their event times: predictions at a steady pace, and
+//! the truth about each of them some time later.
 
 use super::people::Person;
 use super::story::{Beat, LIVE_BEFORE, Story};
@@ -55,7 +55,8 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// `begins_at`: when the audience comes in, a whole minute; records begin before. There must be people.
+    /// `begins_at`: when the audience comes in, a whole minute; records begin before. There must be
+    /// people.
     pub fn new(people: Vec<Person>, begins_at: Timestamp, seed: u64) -> Self {
         Self {
             people,
@@ -104,11 +105,10 @@ impl Stream {
             self.labels.push(Reverse(Due { at, number: self.number, over: state.over }));
         }
         let key = key(self.number);
+        let (time, score, features) = (millis(at), state.score(version), &state.features);
         let payload = format!(
-            r#"{{"prediction_id":"{key}","time":{},"model_version":"{version}","score":{},"features":{}}}"#,
-            millis(at),
-            state.score(version),
-            state.features
+            "{{\"prediction_id\":\"{key}\",\"time\":{time},\"model_version\":\"{version}\",\
+             \"score\":{score},\"features\":{features}}}"
         );
         Outgoing { topic: Topic::Predictions, event_time: at, key, payload }
     }
@@ -134,8 +134,8 @@ pub fn millis(at: Timestamp) -> i64 {
     at.0.div_euclid(1_000)
 }
 
-/// SplitMix64: small, and good enough to draw people. Source: Steele, Lea and Flood, "Fast splittable
-/// pseudorandom number generators", OOPSLA 2014.
+/// SplitMix64: small, and good enough to draw people. Source: Steele, Lea and Flood, "Fast
+/// splittable pseudorandom number generators", OOPSLA 2014.
 struct Random(u64);
 
 impl Random {

@@ -25,7 +25,8 @@ pub fn summary(scene: &Scene, chronicle: &Chronicle) -> String {
         line(
             &mut out,
             &format!(
-                "  {} predictions = {} joined + {} waiting for a label + {} never labeled + {} other",
+                "  {} predictions = {} joined + {} waiting for a label + {} never labeled + {} \
+                 other",
                 count(frame.predictions),
                 count(frame.joined),
                 count(frame.pending),

@@ -45,7 +45,7 @@ pub fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -57,6 +57,11 @@ pub fn count(number: u64) -> String {
 pub fn time_of_day(at: Timestamp) -> String {
     let seconds = at.0.div_euclid(1_000_000).rem_euclid(86_400);
     format!("{:02}:{:02}:{:02}", seconds / 3_600, seconds / 60 % 60, seconds % 60)
+}
+
+/// `2026-01-31`, in UTC
+pub fn date(at: Timestamp) -> String {
+    at.to_string().chars().take(10).collect()
 }
 
 /// `97.1%`, or nothing of nothing.
@@ -72,6 +77,7 @@ mod tests {
     fn numbers_are_easy_to_read() {
         assert_eq!([0, 999, 1_000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
         assert_eq!(time_of_day(Timestamp::from_secs(86_400 + 3_723)), "01:02:03");
+        assert_eq!(date(Timestamp::from_secs(86_400 + 3_723)), "1970-01-02");
         assert_eq!(percent(1, 3), "33.3%");
         assert_eq!(percent(0, 0), "");
     }
