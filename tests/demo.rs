@@ -74,7 +74,7 @@ fn in_twenty_seconds_the_demo_finds_the_drift_and_gets_a_better_model() {
     metrics.write_all(b"GET /metrics HTTP/1.0\r\nHost: demo\r\n\r\n").unwrap();
     let mut text = String::new();
     metrics.read_to_string(&mut text).unwrap();
-    assert!(text.contains("tidemark_accuracy{model=\"census\",version=\"v7\""), "{text}");
+    assert!(text.contains("tidemark_accuracy_ratio{model=\"census\",version=\"v7\""), "{text}");
 
     demo.line("What happened");
     let (report, code, errors) = demo.end();

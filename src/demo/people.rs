@@ -124,11 +124,14 @@ mod tests {
 
     #[test]
     fn only_the_married_change() {
-        for person in people().unwrap() {
-            let married =
-                person.before.features.contains(r#""marital-status":"Married-civ-spouse""#);
-            assert_eq!(married, person.before != person.after, "{person:?}");
-        }
+        let married = r#""marital-status":"Married-civ-spouse""#;
+        let is_married = |person: &Person| person.before.features.contains(married);
+        let people = people().unwrap();
+        assert!(people.iter().all(|person| is_married(person) || person.before == person.after));
+        // Somebody may work 99 hours already.
+        let changed = |person: &Person| is_married(person) && person.before != person.after;
+        let married = share(&people, is_married);
+        assert!(married > 0.4 && share(&people, changed) > married - 0.01);
     }
 
     #[test]
