@@ -4,6 +4,7 @@
 mod checkpoint;
 mod config;
 mod decode;
+mod demo;
 mod drift;
 mod e2e;
 mod http;
