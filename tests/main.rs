@@ -15,4 +15,3 @@ mod simulation;
 mod support;
 mod telemetry;
 mod webhook;
-

@@ -43,6 +43,7 @@ pub struct KafkaPlan {
     /// librdkafka's `bootstrap.servers`.
     pub bootstrap: String,
     pub group_id: String,
+    pub co_partitioned: bool,
     /// librdkafka properties as they are passed through; none of those that tidemark owns.
     pub properties: BTreeMap<String, SecretOrPlain>,
 }
@@ -148,6 +149,8 @@ pub struct GroupPlan {
     /// Positions in [`Plan::label_topics`].
     pub labels: Vec<usize>,
     pub models: Vec<ModelIndex>,
+    /// Ids are not in the same partition of all topics, so one shard holds all partitions.
+    pub spread: bool,
 }
 
 /// xxh3-128 over a canonical text.

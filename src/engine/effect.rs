@@ -5,6 +5,7 @@ use super::metric::Metric;
 use super::policy::Decision;
 use super::request::Request;
 use super::time::{Span, Timestamp};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -17,7 +18,7 @@ pub enum Effect {
     Request { request: Request },
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum FiringKind {
     /// The predictions' closing watermark passed its end.
     OnTime,
@@ -25,6 +26,16 @@ pub enum FiringKind {
     Late,
     /// Nothing will change it any more.
     Final,
+}
+
+impl FiringKind {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::OnTime => "on_time",
+            Self::Late => "late",
+            Self::Final => "final",
+        }
+    }
 }
 
 /// One emission of a window.

@@ -1,6 +1,5 @@
 //! Which reference profile each version's windows are compared with, and the bins it gives.
 
-use super::event::ClassCode;
 use super::reference::Profile;
 use super::sketch::feature::FeatureLayout;
 use super::spec::{ModelSpec, Task};
@@ -69,14 +68,10 @@ impl ProfileLayout {
             Task::Multiclass { .. } => None,
             _ => profile.score.as_ref().and_then(FeatureLayout::numeric),
         };
-        let dictionary: Vec<String> = (0..model.task.class_count())
-            .map(|code| model.task.class_name(code as ClassCode).to_owned())
-            .collect();
         let classes = profile
             .predicted_classes
             .as_ref()
-            .filter(|_| !dictionary.is_empty())
-            .and_then(|reference| FeatureLayout::categorical(reference, &dictionary));
+            .and_then(|reference| FeatureLayout::classes(reference, &model.task));
         Self { profile: Some(Arc::clone(profile)), features, score, classes }
     }
 }

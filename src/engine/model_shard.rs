@@ -250,13 +250,14 @@ impl ModelShard {
         newest_before: &[Progress],
         waiting: Option<Reads<'_>>,
     ) {
+        assert_eq!(newest_before.len(), batch.len(), "one for each row");
         let mut waiting = waiting;
         self.groups.clear();
         self.classes.clear();
-        for row in 0..batch.len() {
+        for (row, &newest_before) in (0..batch.len()).zip(newest_before) {
             let class = self.context.decision(batch, row);
             self.classes.push(class);
-            let outcome = self.accept(batch, row, newest_before[row], waiting.as_mut());
+            let outcome = self.accept(batch, row, newest_before, waiting.as_mut());
             if let Some(outcome) = outcome {
                 self.partial.tally.count(outcome);
             }

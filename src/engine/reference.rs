@@ -1,5 +1,5 @@
-//! The reference profile: what a model's inputs, scores and outcomes looked like in data that it was
-//! not trained on. Drift is measured against it; its held-out performance is the baseline.
+//! The reference profile: what a model's inputs, scores and outcomes looked like in data that it
+//! was not trained on. Drift is measured against it; its held-out performance is the baseline.
 //!
 //! Made by `tidemark profile`, kept as a JSON file with a hash of its own content.
 
@@ -64,9 +64,11 @@ pub enum Distribution {
 
 /// A fine grid of at most 256 bins over [min, max], and coarse unions of its bins.
 ///
-/// Bin i holds edges[i] <= x < edges[i + 1]; the last one holds its upper edge too. An atom (a value
-/// with more than 1/256 of the mass) has a bin of its own, [a, next double above a). Values under the
-/// first edge or over the last are out of range: no reference row is.
+/// Bin i holds `edges[i] <= x < edges[i + 1]`; the last one holds its upper edge too. An atom (a
+/// value with more than 1/256 of the mass) has a bin of its own, [a, next double above a). Values
+/// under the first edge or over the last are out of range: no reference row is. A column of few
+/// different values has a bin for each: up to 128 as atoms with the gaps between them, up to 256
+/// each with the gap after it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NumericReference {
     /// Ascending; one more than `counts`.
@@ -164,8 +166,8 @@ impl CategoricalReference {
         self.categories.iter().map(|category| category.count).sum::<u64>() + self.other
     }
 
-    /// What contradicts itself, as `field: what is wrong`. No category at all is allowed: a column that
-    /// was always missing.
+    /// What contradicts itself, as `field: what is wrong`. No category at all is allowed: a column
+    /// that was always missing.
     pub fn validate(&self) -> Result<(), String> {
         if self.categories.len() > CATEGORIES_MAX {
             let count = self.categories.len();

@@ -30,6 +30,11 @@ impl SliceKey {
         (self.0 >> Self::VALUE_BITS).checked_sub(1).map(|definition| definition as usize)
     }
 
+    /// Slices in the order of the configuration and of their values; 0 for the whole model.
+    pub fn rank(self) -> u32 {
+        self.0
+    }
+
     fn value(self) -> u32 {
         self.0 & ((1 << Self::VALUE_BITS) - 1)
     }

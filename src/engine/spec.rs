@@ -92,7 +92,7 @@ pub struct SliceFeature {
 pub enum SliceValues {
     /// Dictionary code of each value that has a slice of its own, with its text.
     Categories(Vec<(u32, Arc<str>)>),
-    /// Numeric: value i is [edges[i-1], edges[i]); the first is open below, the last above.
+    /// Numeric: value i is `[edges[i-1], edges[i])`; the first is open below, the last above.
     Edges(Vec<f64>),
 }
 

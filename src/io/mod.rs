@@ -1,8 +1,13 @@
 //! The edges: Kafka, files, HTTP, the clock.
 
+pub mod checkpoint;
 mod checkpoint_format;
 mod checkpoint_lineage;
 mod checkpoint_restore;
+pub mod clock;
+pub mod dead_letter;
+pub mod http;
+pub mod kafka;
 mod kafka_assignment;
 mod kafka_context;
 mod kafka_lookup;
@@ -10,15 +15,10 @@ mod kafka_message;
 mod kafka_partitions;
 mod kafka_settings;
 mod kafka_source;
+pub mod telemetry;
 mod telemetry_families;
 mod telemetry_refresh;
 mod telemetry_snapshot;
-pub mod checkpoint;
-pub mod clock;
-pub mod dead_letter;
-pub mod http;
-pub mod kafka;
-pub mod telemetry;
 pub mod webhook;
 
 use crate::engine::time::Timestamp;

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 /// Describe a model's data: what live windows are compared with.
 ///
-/// Use data that the model was not trained on, where possible: its performance there is the baseline.
+/// Use data that the model was not trained on, where possible: its performance there is the
+/// baseline.
 #[derive(Clone, Debug, Args)]
 pub struct ProfileArgs {
     /// Files: .csv, .tsv, .jsonl or .ndjson (each also .gz), or .parquet
@@ -20,7 +21,8 @@ pub struct ProfileArgs {
     /// What the model predicts; found out from the label if it can be
     #[arg(long)]
     pub task: Option<TaskName>,
-    /// Binary: the label that counts as positive; 1 or true if the labels are 0 and 1, or false and true
+    /// Binary: the label that counts as positive; 1 or true if the labels are 0 and 1, or false and
+    /// true
     #[arg(long, value_name = "LABEL")]
     pub positive_class: Option<String>,
     /// Binary: a row without a predicted class is positive from this score on

@@ -27,8 +27,9 @@ impl Cell<'_> {
         }
     }
 
-    /// The category that this cell is in a categorical column; `None` if it has no value of that kind.
-    /// `numbers`: all untyped values of the column are numbers, so that 1.0 in it is the category 1.
+    /// The category that this cell is in a categorical column; `None` if it has no value of that
+    /// kind. `numbers`: all untyped values of the column are numbers, so that 1.0 in it is the
+    /// category 1.
     pub fn category(self, numbers: bool) -> Option<String> {
         match self {
             Cell::Text(text) => Some(text.to_owned()),

@@ -17,8 +17,8 @@ pub(super) enum Kind {
     Categorical,
 }
 
-/// What is known of a column after the first pass. At most about 3.5 MB: 2.6 MB for 10,000 texts of 256
-/// bytes, 0.4 MB for the quantiles of ten million numbers, 0.1 MB for the frequent numbers.
+/// What is known of a column after the first pass. At most about 3.5 MB: 2.6 MB for 10,000 texts of
+/// 256 bytes, 0.4 MB for the quantiles of ten million numbers, 0.1 MB for the frequent numbers.
 #[derive(Clone, Debug)]
 pub(super) struct ColumnScan {
     /// The kind that the user asked for.
@@ -74,8 +74,8 @@ impl ColumnScan {
                 self.frequent_texts.add(if value { "true" } else { "false" });
             }
             Cell::Text(text) | Cell::Raw(text) => {
-                // Untyped numbers may still turn out to be codes among texts; not once it is clear that
-                // the column is one of many different numbers.
+                // Untyped numbers may still turn out to be codes among texts; not once it is clear
+                // that the column is one of many different numbers.
                 let settled = self.texts == 0 && self.frequent_texts.distinct().is_none();
                 if self.forced != Some(Kind::Numeric) && !(number.is_some() && settled) {
                     self.text(text);
@@ -130,9 +130,9 @@ impl ColumnScan {
         self.texts == 0
     }
 
-    /// Numeric if nine of ten values are numbers, however few different ones there are: a column of 0 and
-    /// 1 has the same two bins either way, and a live 0 must not be refused for not being a text.
-    /// A column without any value is a categorical one without categories.
+    /// Numeric if nine of ten values are numbers, however few different ones there are: a column of
+    /// 0 and 1 has the same two bins either way, and a live 0 must not be refused for not being a
+    /// text. A column without any value is a categorical one without categories.
     pub(super) fn kind(&self) -> Kind {
         if self.values() == 0 || (self.numbers == 0 && self.forced.is_some()) {
             return Kind::Categorical;
@@ -141,7 +141,8 @@ impl ColumnScan {
         self.forced.unwrap_or(if mostly_numbers { Kind::Numeric } else { Kind::Categorical })
     }
 
-    /// The categories that may be listed, in ascending order: all there are, or the most frequent ones.
+    /// The categories that may be listed, in ascending order: all there are, or the most frequent
+    /// ones.
     pub(super) fn candidates(&self) -> Vec<String> {
         let only_numbers = self.only_numbers();
         let text = |text: &String| Cell::Raw(text).category(only_numbers);

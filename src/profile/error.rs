@@ -9,7 +9,8 @@ pub enum ProfileError {
     #[error("{file}: {error}", file = file.display())]
     Io { file: PathBuf, error: std::io::Error },
     #[error(
-        "{file}: the name says no format; expected .csv, .tsv, .jsonl, .ndjson (each also .gz) or .parquet",
+        "{file}: the name says no format; expected .csv, .tsv, .jsonl, .ndjson (each also .gz) or \
+         .parquet",
         file = file.display()
     )]
     UnknownFormat { file: PathBuf },
@@ -26,8 +27,8 @@ pub enum ProfileError {
     #[error("{file}: not a profile: {what}", file = file.display())]
     NotAProfile { file: PathBuf, what: String },
     #[error(
-        "{file}: profile version {version} is newer than {known}, the newest that this program reads; \
-         use a newer tidemark, or make the profile again with this one",
+        "{file}: profile version {version} is newer than {known}, the newest that this program \
+         reads; use a newer tidemark, or make the profile again with this one",
         file = file.display(), known = crate::engine::reference::PROFILE_VERSION
     )]
     Newer { file: PathBuf, version: u64 },
@@ -40,7 +41,8 @@ pub enum ProfileError {
     #[error("{file}: {what}; make it again with `tidemark profile`", file = file.display())]
     Inconsistent { file: PathBuf, what: String },
     #[error(
-        "the profile was made for model `{made_for}`, not for `{model}`; make one with `--model {model}`"
+        "the profile was made for model `{made_for}`, not for `{model}`; make one with \
+         `--model {model}`"
     )]
     OtherModel { made_for: String, model: String },
 }

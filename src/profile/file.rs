@@ -54,8 +54,8 @@ pub fn read(path: &Path) -> Result<Profile, ProfileError> {
     Ok(profile)
 }
 
-/// Writes the profile with its hash, at once: a reader sees the old file or the new one. Returns it as
-/// written.
+/// Writes the profile with its hash, at once: a reader sees the old file or the new one. Returns it
+/// as written.
 pub fn write(path: &Path, profile: &Profile) -> Result<Profile, ProfileError> {
     let io = |error| ProfileError::Io { file: path.into(), error };
     let hashed = |profile: &Profile| {
@@ -85,8 +85,8 @@ pub fn check_model(profile: &Profile, model: &str) -> Result<(), ProfileError> {
     }
 }
 
-/// `sha256:` and the hash of the content as compact JSON with sorted members, without `content_hash`. So
-/// a file may be laid out anew, but not changed.
+/// `sha256:` and the hash of the content as compact JSON with sorted members, without
+/// `content_hash`. So a file may be laid out anew, but not changed.
 fn content_hash(content: &Value) -> String {
     let mut content = content.clone();
     if let Value::Object(members) = &mut content {

@@ -4,8 +4,8 @@ use hashbrown::HashMap;
 use std::borrow::Borrow;
 use std::hash::Hash;
 
-/// Counts of at most `capacity` values. As long as no more have come they are exact; after that a value
-/// with more than `lost` rows is certainly kept, and its count is short by at most `lost`.
+/// Counts of at most `capacity` values. As long as no more have come they are exact; after that a
+/// value with more than `lost` rows is certainly kept, and its count is short by at most `lost`.
 #[derive(Clone, Debug)]
 pub(super) struct Frequent<K> {
     counts: HashMap<K, u64, foldhash::fast::FixedState>,

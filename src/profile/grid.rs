@@ -79,8 +79,8 @@ fn cut_points(scan: &ColumnScan, atoms: &[f64], bins: usize) -> Vec<f64> {
     cuts
 }
 
-/// First fine bin of each coarse bin. A fine bin with a tenth of the rows stands alone; the others are
-/// joined to equal shares of the rest. Each coarse bin has rows.
+/// First fine bin of each coarse bin. A fine bin with a tenth of the rows stands alone; the others
+/// are joined to equal shares of the rest. Each coarse bin has rows.
 pub(super) fn coarse(counts: &[u64]) -> Vec<u16> {
     let rows: u64 = counts.iter().sum();
     let heavy = |count: u64| count * COARSE_BINS >= rows;

@@ -1,11 +1,11 @@
 //! Makes a reference profile from data files, and reads one back.
 //!
 //! Two passes over the files: the first finds each column's kind and where its bins lie, the second
-//! counts exactly. The same rows in the same order give the same profile, byte for byte: rows enter one
-//! by one, whatever the size of a reader's batch, and nothing is drawn at random.
+//! counts exactly. The same rows in the same order give the same profile, byte for byte: rows enter
+//! one by one, whatever the size of a reader's batch, and nothing is drawn at random.
 //!
-//! Memory: at most about 3.5 MB a column (`ColumnScan`) of at most 2,000 columns, 1,024 rows of a file
-//! at a time and, for Parquet, the pages of one row group.
+//! Memory: at most about 3.5 MB a column (`ColumnScan`) of at most 2,000 columns, 1,024 rows of a
+//! file at a time and, for Parquet, the pages of one row group.
 
 mod args;
 mod baseline;

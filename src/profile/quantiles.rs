@@ -1,12 +1,13 @@
 //! Quantiles of a column in bounded memory, the same for the same rows.
 //!
-//! Buffers of `LEVEL_SIZE` values: a full one is sorted, every second value goes on to the next level
-//! with twice the weight, the first and the second of each pair in turn (the compactor of Manku,
-//! Rajagopalan and Lindsay 1998, of which KLL is the randomised form). Published KLL libraries draw
-//! their coins from a process-wide random source; a profile must not differ from run to run.
+//! Buffers of `LEVEL_SIZE` values: a full one is sorted, every second value goes on to the next
+//! level with twice the weight, the first and the second of each pair in turn (the compactor of
+//! Manku, Rajagopalan and Lindsay 1998, of which KLL is the randomised form). Published KLL
+//! libraries draw their coins from a process-wide random source; a profile must not differ from run
+//! to run.
 //!
-//! A rank is wrong by at most rows * levels / (2 * LEVEL_SIZE): 0.13% for ten million rows. Only the
-//! places of edges depend on it: the counts between them come from a second, exact pass.
+//! A rank is wrong by at most rows * levels / (2 * LEVEL_SIZE): 0.13% for ten million rows. Only
+//! the places of edges depend on it: the counts between them come from a second, exact pass.
 
 /// Values a level; below this many rows quantiles are exact.
 const LEVEL_SIZE: usize = 4096;

@@ -5,8 +5,11 @@
 
 #![allow(clippy::disallowed_methods, clippy::unwrap_used)] // A benchmark reads the clock.
 
+#[allow(dead_code)] // Labels are for the other benchmark.
+mod payload;
+
+use payload::{CATEGORIES, CATEGORY_VALUES, NUMBERS, Random, category_name, number_name};
 use serde_json::Value;
-use std::fmt::Write;
 use std::hint::black_box;
 use std::time::Instant;
 use tidemark::decode::spec::PredictionFields;
@@ -20,71 +23,23 @@ use tidemark::engine::time::{Span, Timestamp};
 const MESSAGES: usize = 1_000;
 const BATCH: usize = 500;
 const ROUNDS: usize = 200;
-const CATEGORIES: [&str; 4] = ["married", "private", "sales", "united-states"];
 const FIELDS: &str = "{ id: /prediction_id, event_time: { path: /time, unit: rfc3339 }, \
                        version: /model_version, score: /output/score, class: /output/class, \
                        features: /features }";
 
-/// A small generator, so that every run sees the same messages.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn unit(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1u64 << 53) as f64
-    }
-}
-
-fn number_name(i: usize) -> String {
-    format!("number_{i:02}")
-}
-
-/// One message; the members of `features` in their order, or shuffled.
 fn message(random: &mut Random, shuffled: bool) -> String {
-    let mut members = Vec::new();
-    for i in 0..15 {
-        let value = match i % 3 {
-            0 => format!("{}", random.next() % 100),
-            1 => format!("{:.4}", random.unit() * 1000.0),
-            _ => format!("{:.15}", random.unit()),
-        };
-        members.push(format!("\"{}\":{value}", number_name(i)));
-    }
-    for i in 0..5 {
-        let value = CATEGORIES[random.next() as usize % 4];
-        members.push(format!("\"category_{i}\":\"{value}\""));
-    }
-    if shuffled {
-        for i in (1..members.len()).rev() {
-            members.swap(i, random.next() as usize % (i + 1));
-        }
-    }
-    let mut text = format!(
-        "{{\"prediction_id\":\"{:016x}\",\"time\":\"2026-01-31T09:30:{:02}.{:06}Z\",\
-         \"model_version\":\"v7\",\"features\":{{{}}},\"output\":{{\"score\":{:.4},\"class\":1}}",
-        random.next(),
-        random.next() % 60,
-        random.next() % 1_000_000,
-        members.join(","),
-        random.unit(),
-    );
-    let padding = 723usize.saturating_sub(text.len() + 10);
-    write!(text, ",\"pad\":\"{}\"}}", "x".repeat(padding)).unwrap();
-    text
+    let time =
+        format!("2026-01-31T09:30:{:02}.{:06}Z", random.next() % 60, random.next() % 1_000_000);
+    let (id, score) = (random.next(), random.unit());
+    payload::prediction(random, id, &time, score, shuffled)
 }
 
 fn spec() -> ModelSpec {
-    let dictionary: Vec<String> = CATEGORIES.iter().map(|text| (*text).to_owned()).collect();
-    let numbers =
-        (0..15).map(|i| FeatureSpec { name: number_name(i).into(), kind: FeatureKind::Numeric });
-    let categories = (0..5).map(|i| FeatureSpec {
-        name: format!("category_{i}").into(),
+    let dictionary: Vec<String> = CATEGORY_VALUES.iter().map(|text| (*text).to_owned()).collect();
+    let numbers = (0..NUMBERS)
+        .map(|i| FeatureSpec { name: number_name(i).into(), kind: FeatureKind::Numeric });
+    let categories = (0..CATEGORIES).map(|i| FeatureSpec {
+        name: category_name(i).into(),
         kind: FeatureKind::Categorical { dictionary: dictionary.clone().into() },
     });
     let zero = Span::ZERO;
@@ -117,6 +72,7 @@ fn spec() -> ModelSpec {
         show: ShowSpec {
             coverage_min: 0.0,
             support_min: 0,
+            history_windows: 0,
             revise_every: zero,
             version_gone_after: zero,
         },

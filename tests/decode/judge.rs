@@ -198,9 +198,10 @@ impl Row<'_> {
             (Value::Number(_), TimeUnit::Rfc3339) | (Value::String(_), _) => None,
             (Value::Number(number), unit) => {
                 let text = number.to_string();
-                let mantissa = text.split(['e', 'E']).next().unwrap_or("");
-                // A double does not tell more digits than these.
-                if !number.is_i64() && mantissa.bytes().filter(u8::is_ascii_digit).count() > 15 {
+                // More digits than these, or a larger number, and a double may be another time.
+                let digits = text.bytes().filter(u8::is_ascii_digit).count();
+                let large = number.as_f64().is_some_and(|number| number.abs() > 1e10);
+                if number.is_f64() && (digits > 15 || large) {
                     return Err(Stop::Unknown);
                 }
                 counted(&text, *unit)?

@@ -87,6 +87,7 @@ pub fn topics(check: &mut Check<'_>, drafts: &[Draft]) -> Topics {
         .map(|(topic, models)| label_topic(topic, models, group_of(topic)))
         .collect();
     let groups = groups.iter().enumerate().map(|(group, (topics, models))| GroupPlan {
+        spread: false,
         name: group_name(topics),
         predictions: positions(predictions.iter().map(|topic| topic.group), group),
         labels: positions(labels.iter().map(|topic| topic.group), group),
@@ -246,7 +247,7 @@ fn groups(
     groups
 }
 
-/// The first topic, and a hash of all if there are several: safe in a path and independent of models.
+/// The first topic, and a hash of all if there are several: safe in a path, independent of models.
 fn group_name(topics: &BTreeSet<Arc<str>>) -> String {
     let names: Vec<&str> = topics.iter().map(|topic| &**topic).collect();
     match names.as_slice() {

@@ -3,8 +3,8 @@
 use super::Comparison;
 use statrs::distribution::{ChiSquared, ContinuousCDF};
 
-/// The outcome of the test. `p_value` assumes independent rows and is poor where expected counts are
-/// below about 5; it is 1 where there is only one bin.
+/// The outcome of the test. `p_value` assumes independent rows and is poor where expected counts
+/// are below about 5; it is 1 where there is only one bin.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ChiSquareTest {
     pub statistic: f64,

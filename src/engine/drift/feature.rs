@@ -6,7 +6,8 @@ use crate::engine::reference::FeatureReference;
 use crate::engine::sketch::feature::{FeatureLayout, FeatureSketch, LayoutBins};
 use serde::{Deserialize, Serialize};
 
-/// How one feature of a window differs from the reference. Shares are `None` without rows to divide by.
+/// How one feature of a window differs from the reference. Shares are `None` without rows to divide
+/// by.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FeatureDrift {
     pub feature: String,

@@ -3,8 +3,8 @@
 use super::Comparison;
 use crate::engine::estimate::Estimate;
 
-/// The greatest difference between the two cumulative shares, looked for at the bins' ends; from 0 to 1.
-/// `None` for categories.
+/// The greatest difference between the two cumulative shares, looked for at the bins' ends; from 0
+/// to 1. `None` for categories.
 ///
 /// The rows' own statistic (`scipy.stats.ks_2samp`) lies between the value and value + `error_max`.
 /// Between the ends of a bin it can be greater only where both sides have rows in it and the bin is
@@ -12,7 +12,8 @@ use crate::engine::estimate::Estimate;
 pub(super) fn statistic(comparison: &Comparison) -> Option<Estimate> {
     let fine = comparison.fine()?;
     let (mut at_ends, mut at_most) = (0f64, 0f64);
-    // The reference has nothing below its range: the difference there is greatest at the first edge.
+    // The reference has nothing below its range: the difference there is greatest at the first
+    // edge.
     at_ends = at_ends.max(comparison.current.below as f64 / comparison.current_rows as f64);
     fine.for_each(|bin| {
         at_ends = at_ends.max((bin.reference.1 - bin.current.1).abs());

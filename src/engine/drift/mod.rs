@@ -1,13 +1,15 @@
 //! Drift statistics: how far a window's distribution lies from the reference.
 //!
 //! What enters, the same for all of them:
-//! - Rows without a value (missing, null, invalid, not finite) are left out; they have shares of their own.
+//! - Rows without a value (missing, null, invalid, not finite) are left out; they have shares of
+//!   their own.
 //! - Numbers out of the reference's range are two bins of their own, below and above, in which the
 //!   reference has no row.
 //! - Categories that the reference does not list are one bin, against the reference's `other`.
 //! - A side without any value has no statistic: `None`.
 //!
-//! To add one: a file with its formula, a variant of `Statistic`, a match arm in `Comparison::statistic`.
+//! To add one: a file with its formula, a variant of `Statistic`, a match arm in
+//! `Comparison::statistic`.
 
 mod chi_square;
 mod feature;
@@ -102,8 +104,9 @@ impl FromStr for Statistic {
 /// One statistic of a window against the reference that `layout` was made from; `None` where either
 /// side has no value, or the statistic is not defined for the feature's kind.
 ///
-/// `support` is the window's rows with a value. `error_max` is how far the exact statistic of the rows
-/// themselves may lie from it; the statistics over coarse bins are defined on these bins, hence 0.
+/// `support` is the window's rows with a value. `error_max` is how far the exact statistic of the
+/// rows themselves may lie from it; the statistics over coarse bins are defined on these bins,
+/// hence 0.
 pub fn statistic(
     statistic: Statistic,
     layout: &FeatureLayout,

@@ -2,11 +2,12 @@
 
 use super::Comparison;
 
-/// sum over bins of (q - p) * ln(q / p), p and q being the reference's and the window's shares after
-/// 0.5 was added to every bin's count. Bins that are empty on both sides say nothing and are left out.
+/// sum over bins of (q - p) * ln(q / p), p and q being the reference's and the window's shares
+/// after 0.5 was added to every bin's count. Bins that are empty on both sides say nothing and are
+/// left out.
 ///
-/// From 0 up. The added half (Jeffreys' prior) keeps an empty bin from deciding the value, as the tiny
-/// constants of other tools do; theirs differ by orders of magnitude on such data.
+/// From 0 up. The added half (Jeffreys' prior) keeps an empty bin from deciding the value, as the
+/// tiny constants of other tools do; theirs differ by orders of magnitude on such data.
 pub(super) fn psi(comparison: &Comparison) -> f64 {
     let used = || comparison.bins.iter().filter(|bin| bin.0 + bin.1 > 0);
     let added = 0.5 * used().count() as f64;

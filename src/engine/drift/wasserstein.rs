@@ -7,9 +7,10 @@ use crate::engine::estimate::Estimate;
 /// `scipy.stats.wasserstein_distance`) divided by the reference's population standard deviation.
 /// `None` for categories and for a reference without spread.
 ///
-/// The tails beyond the reference's range are exact. Within a bin the rows are taken as evenly spread
-/// around their mean: the reference's is known, the window's is known in the first and the last bin and
-/// taken to be the reference's in the others. `error_max` holds for any placement of rows in their bins.
+/// The tails beyond the reference's range are exact. Within a bin the rows are taken as evenly
+/// spread around their mean: the reference's is known, the window's is known in the first and the
+/// last bin and taken to be the reference's in the others; the middle is taken where a small sample
+/// has one value in a bin. `error_max` holds for any placement of rows in their bins.
 pub(super) fn normed(comparison: &Comparison) -> Option<Estimate> {
     let fine = comparison.fine()?;
     let std = fine.layout.std;
@@ -28,7 +29,8 @@ pub(super) fn normed(comparison: &Comparison) -> Option<Estimate> {
     finite.then_some(Estimate { value, interval: None, support, error_max })
 }
 
-/// Beyond its range the reference is 0 or 1, so the area is the window's mean distance from the range.
+/// Beyond its range the reference is 0 or 1, so the area is the window's mean distance from the
+/// range.
 fn tails(fine: &Fine) -> f64 {
     let current = fine.comparison.current;
     let distance = current.below_distance.to_f64() + current.above_distance.to_f64();
@@ -45,8 +47,8 @@ struct Within {
     current_error: f64,
 }
 
-/// Two distributions on [0, 1] with the same mean u are at most 2u(1 - u) apart: that is the mean of
-/// |X - Y| for independent ones with all mass at 0 and 1, where a convex function is greatest.
+/// Two distributions on [0, 1] with the same mean u are at most 2u(1 - u) apart: the mean of
+/// `|X - Y|` for independent ones is convex in each, so greatest with all mass at 0 and 1.
 fn error_of_known_mean(mean: f64) -> f64 {
     2.0 * mean * (1.0 - mean)
 }
@@ -77,8 +79,8 @@ fn within(fine: &Fine, bin: &FineBin) -> Within {
     Within { reference, current: reference, reference_error, current_error }
 }
 
-/// The share of a bin's rows that lie in its first `at` (0 to 1), the rows being evenly spread over as
-/// much of the bin, from its lower or upper edge on, as gives them the mean `mean`.
+/// The share of a bin's rows that lie in its first `at` (0 to 1), the rows being evenly spread over
+/// as much of the bin, from its lower or upper edge on, as gives them the mean `mean`.
 fn rise(at: f64, mean: f64) -> f64 {
     match mean {
         mean if mean <= 0.0 => 1.0,

@@ -29,7 +29,8 @@ impl Monitor {
             }
             for end in self.ends_with_data(shards, &spec, from, until) {
                 let key = (index as u16, end);
-                effects.push(Effect::Fired(self.firing(shards, key, FiringKind::OnTime, 0)));
+                let firing = self.firing(shards, key, FiringKind::OnTime, 0);
+                effects.push(Effect::Fired(firing));
                 self.state.revisions.insert(key, 0);
                 self.fired_at.insert(key, now);
                 self.changed.remove(&key);
@@ -91,7 +92,8 @@ impl Monitor {
             self.changed.remove(&key);
             self.state.revisions.insert(key, revision);
             self.fired_at.insert(key, now);
-            effects.push(Effect::Fired(self.firing(shards, key, FiringKind::Late, revision)));
+            let firing = self.firing(shards, key, FiringKind::Late, revision);
+            effects.push(Effect::Fired(firing));
         }
     }
 
@@ -139,7 +141,7 @@ impl Monitor {
     }
 
     fn firing(
-        &self,
+        &mut self,
         shards: &[&Partial],
         (index, end): WindowKey,
         kind: FiringKind,
@@ -161,6 +163,7 @@ impl Monitor {
                 }
             })
             .collect();
+        *self.state.firings.entry((index, kind)).or_default() += 1;
         Firing { kind, truncated, size, start, end, revision, versions }
     }
 

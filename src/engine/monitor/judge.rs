@@ -183,7 +183,7 @@ impl Monitor {
         let features = notes.cloned().unwrap_or_default();
         let (layout, _) = self.context.layouts.of(range.version);
         let baseline = layout.profile.as_ref().and_then(|profile| {
-            profile.baseline.get(metric.name().as_ref() as &str).map(|estimate| estimate.value)
+            profile.baseline.get(metric.name()).map(|estimate| estimate.value)
         });
         let level = threshold(*bound, baseline);
         let value = sum.cells.as_ref().and_then(|cells| estimate(*metric, cells));

@@ -10,7 +10,7 @@ mod report;
 pub use report::{DriftReport, ModelReport, SliceReport, VersionReport, WindowReport};
 
 use super::drift::FeatureDrift;
-use super::effect::Effect;
+use super::effect::{Effect, FiringKind};
 use super::model_shard::{ModelContext, Partial};
 use super::outbox::Outbox;
 use super::pane::{PaneKey, Released};
@@ -32,6 +32,8 @@ pub struct MonitorState {
     pub final_through: Vec<Timestamp>,
     /// Revisions of windows that have fired and are not final.
     pub revisions: BTreeMap<WindowKey, u32>,
+    /// How often windows of each kind fired.
+    pub firings: BTreeMap<(u16, FiringKind), u64>,
     /// One a policy, in the order of the specification.
     pub policies: Vec<PolicyState>,
     /// The worst features of windows that will be judged later: by (policy, window end, version).

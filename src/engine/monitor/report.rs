@@ -41,6 +41,7 @@ pub struct WindowReport {
 
 #[derive(Clone, Debug)]
 pub struct SliceReport {
+    pub key: SliceKey,
     /// Feature and value of each condition; empty for the whole model.
     pub conditions: Vec<(String, String)>,
     pub predictions: u64,
@@ -168,6 +169,7 @@ impl Monitor {
         let mut reports: Vec<SliceReport> = Vec::new();
         for (key, sum) in sum::slices(shards, range) {
             reports.push(SliceReport {
+                key,
                 conditions: self.context.slicer.describe(key),
                 predictions: sum.predictions,
                 labeled: sum.labelled(),
@@ -177,6 +179,7 @@ impl Monitor {
         }
         let slices = reports.split_off(reports.len().min(1));
         let whole = reports.pop().unwrap_or(SliceReport {
+            key: SliceKey::WHOLE,
             conditions: self.context.slicer.describe(SliceKey::WHOLE),
             predictions: 0,
             labeled: 0,

@@ -1,4 +1,5 @@
-//! Comma- and tab-separated files with a header. Every field is untyped text; an empty one is missing.
+//! Comma- and tab-separated files with a header. Every field is untyped text; an empty one is
+//! missing.
 
 use super::{BATCH_ROWS, Names, Source, Visit};
 use crate::profile::ProfileError;

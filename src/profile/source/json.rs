@@ -1,7 +1,7 @@
 //! One JSON object a line. Objects within objects become columns named with a `/`.
 //!
-//! Read value by value rather than into typed columns: a profile has to tell a missing field, a null and
-//! a value of another type apart, as the decoder of live records does.
+//! Read value by value rather than into typed columns: a profile has to tell a missing field, a
+//! null and a value of another type apart, as the decoder of live records does.
 
 use super::{COLUMNS_MAX, DEPTH_MAX, Names, Source, Visit};
 use crate::profile::ProfileError;

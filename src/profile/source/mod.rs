@@ -19,7 +19,8 @@ pub(super) const COLUMNS_MAX: usize = 2_000;
 /// Objects within objects deeper than this are not described.
 const DEPTH_MAX: usize = 8;
 
-/// The columns' names in the order in which they were first seen. A nested field `b` of `a` is `a/b`.
+/// The columns' names in the order in which they were first seen. A nested field `b` of `a` is
+/// `a/b`.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Names {
     names: Vec<String>,

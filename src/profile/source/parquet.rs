@@ -1,4 +1,5 @@
-//! Parquet files. Fields of structs become columns named with a `/`; lists and dates are not described.
+//! Parquet files. Fields of structs become columns named with a `/`; lists and dates are not
+//! described.
 
 use super::{BATCH_ROWS, DEPTH_MAX, Names, Source, Visit};
 use crate::profile::ProfileError;

@@ -1,4 +1,5 @@
-//! Counts of bins that serialize small: most bins of a short stretch of time are empty or nearly so.
+//! Counts of bins that serialize small: most bins of a short stretch of time are empty or nearly
+//! so.
 
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -9,8 +10,8 @@ const COUNTS_MAX: usize = 1 << 20;
 
 /// One count a bin; empty as long as nothing was counted.
 ///
-/// Serialized as bytes: the length, then for each bin its count in LEB128 (seven bits a byte, low ones
-/// first), where a zero is followed by how many more zeros come after it.
+/// Serialized as bytes: the length, then for each bin its count in LEB128 (seven bits a byte, low
+/// ones first), where a zero is followed by how many more zeros come after it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts(Vec<u64>);
 

@@ -1,9 +1,9 @@
 //! Finds the bin of a number in a few nanoseconds.
 //!
-//! A monotone map sends a number to a cell of a table; the table says which edges lie in that cell, and
-//! comparisons with those settle the bin exactly. The map is linear in the number or in the bits of the
-//! double (roughly its logarithm), whichever parts more edges where the reference's rows are; if neither
-//! parts enough, all edges are halved.
+//! A monotone map sends a number to a cell of a table; the table says which edges lie in that cell,
+//! and comparisons with those settle the bin exactly. The map is linear in the number or in the
+//! bits of the double (roughly its logarithm), whichever parts more edges where the reference's
+//! rows are; if neither parts enough, all edges are halved.
 
 /// Cells of the table: 4 KiB a feature stays in the first-level cache while a column is folded.
 const CELLS: usize = 2048;
@@ -30,7 +30,8 @@ enum CellMap {
 }
 
 impl CellMap {
-    /// Never falls when x rises: subtraction, multiplication and the cut to a whole number keep order.
+    /// Never falls when x rises: subtraction, multiplication and the cut to a whole number keep
+    /// order.
     #[inline]
     fn cell(self, x: f64) -> usize {
         let cell = match self {
@@ -52,7 +53,8 @@ fn ordered_bits(x: f64) -> u64 {
 }
 
 impl Grid {
-    /// `edges`: at least two, ascending, finite, no negative zero. `counts`: one fewer, the weights.
+    /// `edges`: at least two, ascending, finite, no negative zero. `counts`: one fewer, the
+    /// weights.
     pub(super) fn new(edges: &[f64], counts: &[u64]) -> Self {
         let (start, end) = (edges[0], edges[edges.len() - 1]);
         let span = ordered_bits(end) - ordered_bits(start);
@@ -100,8 +102,8 @@ impl Grid {
         let cell = self.map.cell(x);
         let from = self.edges_before[cell] as usize;
         let to = self.edges_before[cell + 1] as usize;
-        // The edge at `from` is there: the last one is not below `x`, so not in a lower cell. If it is in
-        // a higher cell it is above `x`. No branch, as none could be foreseen.
+        // The edge at `from` is there: the last one is not below `x`, so not in a lower cell. If it
+        // is in a higher cell it is above `x`. No branch, as none could be foreseen.
         let mut below = from + usize::from(edges[from] <= x);
         if to - from > 1 {
             below = from + edges[from..to].partition_point(|&edge| edge <= x);

@@ -31,7 +31,8 @@ pub(crate) struct NumericLayout {
     pub at_lower_edge: Vec<bool>,
     /// The reference's values repeat, so live ones are expected to be the same ones.
     pub discrete: bool,
-    /// Where in its bin the mean of the reference's rows lies: 0 lower edge, 1 upper. None: no rows.
+    /// Where in its bin the mean of the reference's rows lies: 0 lower edge, 1 upper. None: no
+    /// rows.
     pub mean_within: Vec<Option<f64>>,
     /// First fine bin of each coarse bin, then the number of fine bins.
     pub coarse: Vec<usize>,
@@ -90,7 +91,8 @@ impl FeatureLayout {
         Some(Self { bins })
     }
 
-    /// For a categorical feature. `dictionary`: the model's values, a cell's code being the position.
+    /// For a categorical feature. `dictionary`: the model's values, a cell's code being the
+    /// position.
     pub fn categorical(reference: &CategoricalReference, dictionary: &[String]) -> Option<Self> {
         reference.validate().ok()?;
         let listed: HashMap<&str, u32> =
@@ -108,8 +110,8 @@ impl FeatureLayout {
 
     /// For predicted classes (or true ones), by their codes in `task`.
     ///
-    /// Binary: whatever is not positive is one class, as it is live, also where the task does not name
-    /// the negative class. `None` for regression.
+    /// Binary: whatever is not positive is one class, as it is live, also where the task does not
+    /// name the negative class. `None` for regression.
     pub fn classes(reference: &CategoricalReference, task: &Task) -> Option<Self> {
         let dictionary: Vec<String> = match task {
             Task::Regression { .. } => return None,

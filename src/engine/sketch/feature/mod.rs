@@ -1,6 +1,7 @@
 //! Counts of one feature over a stretch of event time, in the bins of a reference.
 //!
-//! Every number kept is a whole number, so that any split and any order of the rows give the same bits.
+//! Every number kept is a whole number, so that any split and any order of the rows give the same
+//! bits.
 
 mod counts;
 mod grid;
@@ -35,8 +36,8 @@ pub struct FeatureSketch {
     /// How far these lie beyond the range in all.
     pub below_distance: Distance,
     pub above_distance: Distance,
-    /// How far the numbers of the first and of the last bin lie above its lower edge in all: these two
-    /// may be wide, and much of a Wasserstein distance be in them.
+    /// How far the numbers of the first and of the last bin lie above its lower edge in all: these
+    /// two may be wide, and much of a Wasserstein distance be in them.
     pub first_distance: Distance,
     pub last_distance: Distance,
     /// Numbers so far beyond the range that their distance was cut.
@@ -115,8 +116,8 @@ impl FeatureSketch {
         self.counts = counts;
     }
 
-    /// Counts predicted classes. `CLASS_NONE` means that there was none; a class beyond the layout's
-    /// dictionary, as `CLASS_OTHER` is, counts as new.
+    /// Counts predicted classes. `CLASS_NONE` means that there was none; a class beyond the
+    /// layout's dictionary, as `CLASS_OTHER` is, counts as new.
     pub fn fold_classes(&mut self, layout: &FeatureLayout, classes: &[ClassCode], rows: &[u32]) {
         let LayoutBins::Categorical(layout) = &layout.bins else {
             self.invalid += rows.len() as u64;

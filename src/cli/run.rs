@@ -1,0 +1,58 @@
+//! `tidemark run`.
+
+use clap::Args;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tidemark::daemon::{Daemon, Options};
+use tokio::signal::unix::{SignalKind, signal};
+
+#[derive(Args)]
+pub struct RunArgs {
+    /// The configuration file.
+    #[arg(short, long, value_name = "FILE", env = "TIDEMARK_CONFIG")]
+    config: PathBuf,
+}
+
+pub fn run(args: &RunArgs) -> ExitCode {
+    let plan = match super::config::load(&args.config) {
+        Ok(plan) => plan,
+        Err(code) => return code,
+    };
+    let daemon = match Daemon::start(plan, Options::default()) {
+        Ok(daemon) => daemon,
+        Err(error) => return super::fail(&error),
+    };
+    stop_on_signals(&daemon);
+    match daemon.wait() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => super::fail(&error),
+    }
+}
+
+/// SIGTERM and SIGINT stop the daemon in order; a second one ends the process at once.
+pub fn stop_on_signals(daemon: &Daemon) {
+    let stop = daemon.stopper();
+    daemon.runtime().spawn(async move {
+        if let Err(error) = wait_for_signals(&stop).await {
+            tracing::error!(%error, "cannot listen for signals");
+        }
+    });
+}
+
+async fn wait_for_signals(stop: &Arc<AtomicBool>) -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    loop {
+        let name = tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        };
+        if stop.swap(true, Ordering::Relaxed) {
+            tracing::warn!(name, "stopping at once; the state is that of the last checkpoint");
+            std::process::exit(1);
+        }
+        tracing::info!(name, "stopping");
+    }
+}

@@ -1,0 +1,309 @@
+//! The engine's thread: polls, applies, advances, checkpoints, answers scrapes. The only place that
+//! carries out an `Effect`.
+
+use super::DaemonError;
+use super::held::Held;
+use super::publish::{Scene, snapshot};
+use crate::engine::effect::{Effect, Judged};
+use crate::engine::outbox::{Attempt, Outcome};
+use crate::engine::policy::Decision;
+use crate::engine::time::Timestamp;
+use crate::io::clock;
+use crate::io::http::Readiness;
+use crate::io::kafka::KafkaSource;
+use crate::io::telemetry::{
+    BATCH_SECONDS, CONSUMER_CONNECTED, CONSUMER_RECREATIONS, Counter, Gauge, Histogram, READY,
+    SnapshotDesk, Telemetry,
+};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, watch};
+
+/// Watches what the engine does: the demo's terminal, tests.
+pub trait Observer: Send {
+    /// A window fired, a policy judged, a request was made.
+    fn effect(&mut self, model: &str, effect: &Effect);
+    /// About ten times a second, with everything that is known.
+    fn tick(&mut self, held: &mut Held);
+}
+
+/// Nobody watches.
+pub struct NoObserver;
+
+impl Observer for NoObserver {
+    fn effect(&mut self, _: &str, _: &Effect) {}
+    fn tick(&mut self, _: &mut Held) {}
+}
+
+/// The ends of the channels that connect the engine's thread with the tasks.
+pub struct Channels {
+    pub snapshots: SnapshotDesk,
+    pub readiness: watch::Sender<Readiness>,
+    pub attempts: mpsc::Sender<Attempt>,
+    pub outcomes: mpsc::Receiver<(Arc<str>, Outcome)>,
+    pub stop: Arc<AtomicBool>,
+}
+
+pub struct Engine {
+    source: KafkaSource,
+    held: Held,
+    channels: Channels,
+    observer: Box<dyn Observer>,
+    meters: Meters,
+    /// When a checkpoint was last begun, and when one last failed.
+    checkpointed_at: Instant,
+    ticked_at: Instant,
+    recreated: u64,
+}
+
+struct Meters {
+    batch_seconds: Histogram,
+    connected: Gauge,
+    ready: Gauge,
+    recreations: Counter,
+}
+
+/// Records that one round takes at most, so that scrapes and checkpoints get their turn.
+const ROUND_RECORDS: usize = 4_096;
+/// How long a round waits for records.
+const ROUND_WAIT: Duration = Duration::from_millis(50);
+const TICK: Duration = Duration::from_millis(100);
+/// At the stop: for the last checkpoint, for leaving the group, for the last dead letters.
+const SAVE_WITHIN: Duration = Duration::from_secs(20);
+const CLOSE_WITHIN: Duration = Duration::from_secs(5);
+/// A checkpoint that failed is tried again after this.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+impl Engine {
+    pub fn new(
+        source: KafkaSource,
+        held: Held,
+        channels: Channels,
+        observer: Box<dyn Observer>,
+        telemetry: &Telemetry,
+    ) -> Self {
+        let now = clock::monotonic();
+        Self {
+            source,
+            held,
+            channels,
+            observer,
+            meters: Meters {
+                batch_seconds: telemetry.histogram(&BATCH_SECONDS, &[]),
+                connected: telemetry.gauge(&CONSUMER_CONNECTED, &[]),
+                ready: telemetry.gauge(&READY, &[]),
+                recreations: telemetry.counter(&CONSUMER_RECREATIONS, &[]),
+            },
+            checkpointed_at: now,
+            ticked_at: now,
+            recreated: 0,
+        }
+    }
+
+    /// Runs until it is told to stop, or cannot go on.
+    ///
+    /// # Errors
+    /// What makes going on impossible; the state up to the last checkpoint is safe.
+    pub fn run(mut self) -> Result<(), DaemonError> {
+        while !self.channels.stop.load(Ordering::Relaxed) && self.held.fatal.is_none() {
+            self.round();
+        }
+        self.stop()
+    }
+
+    fn round(&mut self) {
+        let records = self.source.poll(ROUND_WAIT, ROUND_RECORDS, &mut self.held);
+        let started_at = clock::monotonic();
+        self.held.flush();
+        if self.held.fatal.is_some() {
+            return;
+        }
+        let now = clock::now();
+        self.held.expect(&self.source.status().partition_counts);
+        let mut effects = Vec::new();
+        self.held.advance(now, &mut effects);
+        for (model, effect) in effects {
+            self.execute(model, &effect);
+        }
+        if records > 0 {
+            let seconds = clock::monotonic().duration_since(started_at).as_secs_f64();
+            self.meters.batch_seconds.observe(seconds);
+        }
+        self.take_outcomes(now);
+        self.deliver(now);
+        self.keep();
+        let (held, source) = (&mut self.held, &self.source);
+        self.channels.snapshots.serve(|| snapshot(&mut Scene { held, source, now }));
+        if started_at.duration_since(self.ticked_at) >= TICK {
+            self.ticked_at = started_at;
+            self.tick();
+        }
+    }
+
+    fn execute(&mut self, model: usize, effect: &Effect) {
+        let name = Arc::clone(&self.held.plan.models[model].name);
+        match effect {
+            Effect::Fired(firing) => tracing::debug!(
+                model = &*name,
+                firing = firing.kind.name(),
+                size = %firing.size,
+                end = %firing.end,
+                revision = firing.revision,
+                "window"
+            ),
+            Effect::Judged(judged) => log_judged(&name, judged),
+            Effect::Request { request } => tracing::info!(
+                model = &*name,
+                webhook = &*request.webhook,
+                id = &*request.id,
+                window_end = %request.window_end,
+                "retraining requested; it leaves when its checkpoint is durable"
+            ),
+        }
+        self.observer.effect(&name, effect);
+    }
+
+    /// Hands out the attempts that are due: only requests whose checkpoint is durable are.
+    fn deliver(&mut self, now: Timestamp) {
+        for model in 0..self.held.monitors.len() {
+            let outbox = &mut self.held.monitors[model].monitor.state.outbox;
+            if outbox.next_due().is_none_or(|due| due > now) {
+                continue;
+            }
+            for attempt in outbox.due(now) {
+                let id = Arc::clone(&attempt.id);
+                if self.channels.attempts.try_send(attempt).is_err() {
+                    let error = "too many deliveries at once".to_owned();
+                    let busy = Outcome::Failed { status: None, error, retry_after: None };
+                    outbox.record(&id, busy, now);
+                }
+            }
+        }
+    }
+
+    fn take_outcomes(&mut self, now: Timestamp) {
+        while let Ok((id, outcome)) = self.channels.outcomes.try_recv() {
+            let owner = (0..self.held.monitors.len())
+                .find(|&model| self.held.monitors[model].monitor.state.outbox.get(&id).is_some());
+            let Some(model) = owner else { continue };
+            self.held.monitors[model].monitor.state.outbox.record(&id, outcome, now);
+            self.held.touch(model);
+        }
+    }
+
+    /// Takes up finished checkpoints and begins new ones.
+    fn keep(&mut self) {
+        if let Some(report) = self.held.keeper.report() {
+            let offsets = self.held.take_report(report);
+            self.source.commit(&offsets);
+        }
+        let now = clock::monotonic();
+        let since = now.duration_since(self.checkpointed_at);
+        let every = Duration::from_micros(self.held.plan.state.checkpoint_every.0.unsigned_abs());
+        let due = since >= every || (self.held.forced && since >= RETRY_AFTER.min(every));
+        if (due || self.held.forced) && self.held.is_dirty() && !self.held.keeper.writing {
+            self.checkpointed_at = now;
+            self.held.checkpoint();
+        }
+    }
+
+    fn tick(&mut self) {
+        let readiness = self.readiness();
+        self.meters.ready.set(f64::from(u8::from(readiness == Readiness::Ready)));
+        self.channels.readiness.send_if_modified(|shown| {
+            let differs = *shown != readiness;
+            if differs {
+                match &readiness {
+                    Readiness::Ready => tracing::info!("ready"),
+                    Readiness::NotReady(reason) => tracing::info!(reason, "not ready"),
+                }
+                *shown = readiness;
+            }
+            differs
+        });
+        let status = self.source.status();
+        self.meters.connected.set(f64::from(u8::from(status.connected == Some(true))));
+        self.meters.recreations.add(status.recreated - self.recreated);
+        self.recreated = status.recreated;
+        self.observer.tick(&mut self.held);
+    }
+
+    fn readiness(&self) -> Readiness {
+        let not_ready = |reason: String| Readiness::NotReady(reason);
+        let status = self.source.status();
+        let topics = self.source.topics();
+        if let Some(&topic) = status.missing.first() {
+            return not_ready(format!("topic {} does not exist", topics[topic]));
+        }
+        match status.connected {
+            None => return not_ready("connecting to kafka".to_owned()),
+            Some(false) => return not_ready("no kafka broker can be reached".to_owned()),
+            Some(true) => {}
+        }
+        if let Some(reason) = self.uneven(&status.partition_counts) {
+            return not_ready(reason);
+        }
+        if !status.assigned {
+            return not_ready("waiting for the assignment of partitions".to_owned());
+        }
+        Readiness::Ready
+    }
+
+    /// Topics of a group must have the same number of partitions, unless one shard holds them all.
+    fn uneven(&self, counts: &[Option<i32>]) -> Option<String> {
+        let topics = self.held.intake.topics();
+        for (group, spec) in self.held.groups.iter().enumerate() {
+            let mut known = topics
+                .iter()
+                .zip(counts)
+                .filter(|(topic, _)| topic.group == group)
+                .filter_map(|(topic, count)| Some((&*topic.name, (*count)?)));
+            let Some((first, expected)) = known.next() else { continue };
+            if let Some((other, count)) = known.find(|(_, count)| *count != expected)
+                && !spec.spread
+            {
+                return Some(format!(
+                    "topics {first} ({expected} partitions) and {other} ({count}) are not \
+                     co-partitioned; set kafka.co_partitioned: false to read them in one process"
+                ));
+            }
+        }
+        None
+    }
+
+    fn stop(mut self) -> Result<(), DaemonError> {
+        let _ = self.channels.readiness.send(Readiness::NotReady("stopping".to_owned()));
+        let fatal = self.held.fatal.clone();
+        let saved = fatal.is_some() || self.held.save_within(SAVE_WITHIN);
+        if !saved {
+            tracing::error!("the last checkpoint did not become durable in time");
+        }
+        self.observer.tick(&mut self.held);
+        if !self.source.close(CLOSE_WITHIN) {
+            tracing::warn!("the kafka consumer did not close in time");
+        }
+        if let Some(dead_letters) = self.held.intake.dead_letters.take() {
+            dead_letters.close(CLOSE_WITHIN);
+        }
+        match fatal {
+            Some(reason) => Err(DaemonError::Fatal(reason)),
+            None if !saved => Err(DaemonError::NotSaved),
+            None => Ok(()),
+        }
+    }
+}
+
+fn log_judged(model: &str, judged: &Judged) {
+    let Judged { policy, version, window_end, decision, reason } = judged;
+    let (policy, why) = (&**policy, decision.reason());
+    match decision {
+        Decision::Hold(_) => {
+            tracing::debug!(model, policy, version, %window_end, why, reason, "hold");
+        }
+        Decision::Alert => tracing::warn!(model, policy, version, %window_end, reason, "alert"),
+        Decision::Retrain => {
+            tracing::warn!(model, policy, version, %window_end, reason, "retraining is due");
+        }
+    }
+}

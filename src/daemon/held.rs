@@ -1,0 +1,516 @@
+//! What the engine's thread holds: shards, monitors, and where each is in its checkpoints.
+
+use super::durable::{Durable, MonitorCounters, ShardCounters};
+use super::intake::Intake;
+use super::keeper::{Keeper, Kept, Key, Report, RestoreError, WriteError, restore_shard};
+use super::setup::{Topology, group_layout};
+use crate::config::Plan;
+use crate::engine::effect::Effect;
+use crate::engine::model_shard::Partial;
+use crate::engine::monitor::{Monitor, MonitorState};
+use crate::engine::outbox::Mark;
+use crate::engine::pane::{PaneKey, Released};
+use crate::engine::shard::{GroupSpec, InputKey, Shard, Side};
+use crate::engine::spec::{Action, PolicySpec};
+use crate::engine::state::{Part, StateError, read, section};
+use crate::engine::time::{Span, Timestamp};
+use crate::io::checkpoint::{CommitError, LineagePath};
+use crate::io::kafka::{
+    OutOfRange, Resume, SourceEvent, SourceHandler, StartOffset, TopicPartition,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// A shard and its lineage.
+pub struct HeldShard {
+    pub shard: Shard,
+    kept: Kept,
+    /// Inputs that the source reads for us now; empty while somebody else may have the shard.
+    pub assigned: BTreeSet<InputKey>,
+    changed: bool,
+}
+
+/// A monitor and its lineage.
+pub struct HeldMonitor {
+    pub monitor: Monitor,
+    kept: Kept,
+    pub group: usize,
+    /// Position in the group.
+    at: usize,
+    /// What panes may go, once the monitor's state that no longer needs them is durable.
+    released: Option<Released>,
+    changed: bool,
+}
+
+/// What a round of checkpoints, once durable, allows.
+#[derive(Default)]
+struct Capture {
+    shards: BTreeMap<(usize, i32), ShardCounters>,
+    monitors: BTreeMap<usize, (MonitorCounters, Mark, Option<Released>)>,
+}
+
+/// The engine's state.
+pub struct Held {
+    pub plan: Arc<Plan>,
+    pub groups: Vec<Arc<GroupSpec>>,
+    pub intake: Intake,
+    pub shards: BTreeMap<(usize, i32), HeldShard>,
+    pub monitors: Vec<HeldMonitor>,
+    pub keeper: Keeper,
+    pub durable: Durable,
+    capture: Option<Capture>,
+    /// Something must be durable soon: a request waits for it.
+    pub forced: bool,
+    /// Why the daemon must stop.
+    pub fatal: Option<String>,
+    /// Offsets that were not in the log, since the start.
+    pub out_of_range: u64,
+    pub records: u64,
+}
+
+impl Held {
+    /// Restores the monitors; shards follow when they are assigned.
+    pub fn new(
+        plan: Arc<Plan>,
+        topology: Topology,
+        intake: Intake,
+        keeper: Keeper,
+    ) -> Result<Self, RestoreError> {
+        let mut held = Self {
+            groups: topology.groups,
+            intake,
+            shards: BTreeMap::new(),
+            monitors: Vec::new(),
+            keeper,
+            durable: Durable::default(),
+            capture: None,
+            forced: false,
+            fatal: None,
+            out_of_range: 0,
+            records: 0,
+            plan,
+        };
+        for (model, &(group, at)) in topology.models.iter().enumerate() {
+            held.open_monitor(model, group, at)?;
+        }
+        Ok(held)
+    }
+
+    fn open_monitor(&mut self, model: usize, group: usize, at: usize) -> Result<(), RestoreError> {
+        let spec = &self.groups[group].models[at];
+        let topic = Arc::clone(&self.groups[group].prediction_topics[spec.predictions].topic);
+        let mut monitor = Monitor::new(Arc::clone(&spec.context), topic);
+        let path = LineagePath::model(&spec.context.spec.name);
+        let (kept, chain) = self.keeper.open(path.clone(), self.plan.layouts[model].0)?;
+        let mut released = None;
+        if let Some(sections) = chain.last() {
+            let state_error =
+                |error: StateError| RestoreError::State { path: path.to_string(), error };
+            let state: MonitorState = read(sections, Part::Monitor.at(0)).map_err(state_error)?;
+            released = read(sections, Part::Monitor.at(1)).map_err(state_error)?;
+            monitor.restore(state);
+        }
+        self.durable.monitors.insert(model, MonitorCounters::of(&monitor));
+        self.monitors.push(HeldMonitor { monitor, kept, group, at, released, changed: true });
+        Ok(())
+    }
+
+    /// The shard that a partition of a topic belongs to.
+    pub fn shard_key(&self, at: TopicPartition) -> (usize, i32) {
+        let group = self.intake.topic(at.topic).group;
+        (group, if self.groups[group].spread { 0 } else { at.partition })
+    }
+
+    fn open_shard(&mut self, key: (usize, i32)) -> Result<(), RestoreError> {
+        if let Some(held) = self.shards.get_mut(&key) {
+            // It stayed warm while somebody else might have had it.
+            let warm = !held.assigned.is_empty() || self.keeper.still_ours(&mut held.kept);
+            if warm {
+                return Ok(());
+            }
+            self.shards.remove(&key);
+        }
+        let spec = &self.groups[key.0];
+        let path = LineagePath::shard(&spec.name, key.1);
+        let (kept, chain) = self.keeper.open(path.clone(), group_layout(&self.plan, key.0))?;
+        let shard = restore_shard(spec, &path, &chain)?;
+        self.durable.shards.insert(key, ShardCounters::of(&shard));
+        let assigned = BTreeSet::new();
+        self.shards.insert(key, HeldShard { shard, kept, assigned, changed: true });
+        Ok(())
+    }
+
+    /// Gives decoded rows to their shard.
+    pub fn flush(&mut self) {
+        let Some((topic, partition)) = self.intake.at_hand() else { return };
+        let key = self.shard_key(TopicPartition { topic, partition });
+        match self.shards.get_mut(&key) {
+            Some(held) => {
+                held.changed = true;
+                self.intake.apply(&mut held.shard);
+            }
+            None => self.intake.discard(),
+        }
+    }
+
+    /// Moves shards and monitors on; carries out what can be carried out here.
+    pub fn advance(&mut self, now: Timestamp, effects: &mut Vec<(usize, Effect)>) {
+        for held in self.shards.values_mut().filter(|held| !held.assigned.is_empty()) {
+            held.shard.advance();
+        }
+        for (model, held) in self.monitors.iter_mut().enumerate() {
+            let (group, at) = (held.group, held.at);
+            let mut seen: Vec<PaneKey> = Vec::new();
+            for shard in assigned_mut(&mut self.shards, group) {
+                let panes = &mut shard.shard.models[at].partial.panes;
+                if let Some(released) = &held.released {
+                    panes.release(released);
+                }
+                seen.extend(panes.take_unseen());
+            }
+            held.changed |= !seen.is_empty();
+            let partials = partials(&self.shards, group, at);
+            let mut own = Vec::new();
+            held.monitor.advance(&partials, &seen, now, &mut own);
+            held.changed |= !own.is_empty();
+            for effect in own {
+                if let Effect::Request { request } = &effect {
+                    let webhooks = &self.plan.webhooks;
+                    let give_up = webhooks
+                        .iter()
+                        .find(|webhook| webhook.name == request.webhook)
+                        .map_or(Span::from_hours(76), |webhook| webhook.give_up_after);
+                    held.monitor.state.outbox.enqueue(request.clone(), now, give_up);
+                    self.forced = true;
+                }
+                effects.push((model, effect));
+            }
+        }
+    }
+
+    /// How many shards each monitor has to wait for: the partitions of its group's topics.
+    pub fn expect(&mut self, counts: &[Option<i32>]) {
+        for held in &mut self.monitors {
+            let spread = self.groups[held.group].spread;
+            let partitions = self
+                .intake
+                .topics()
+                .iter()
+                .zip(counts)
+                .filter(|(topic, _)| topic.group == held.group)
+                .map(|(_, count)| count.and_then(|count| usize::try_from(count).ok()))
+                .try_fold(0, |most: usize, count| Some(most.max(count?)));
+            held.monitor.expected_shards = match partitions {
+                Some(_) if spread => 1,
+                Some(count) if count > 0 => count,
+                _ => usize::MAX,
+            };
+        }
+    }
+
+    /// The parts of a model that are here.
+    pub fn partials(&self, model: usize) -> Vec<&Partial> {
+        let held = &self.monitors[model];
+        partials(&self.shards, held.group, held.at)
+    }
+
+    /// A model's report and what is needed for it.
+    pub fn report(&mut self, model: usize) -> crate::engine::monitor::ModelReport {
+        let held = &mut self.monitors[model];
+        let partials = partials(&self.shards, held.group, held.at);
+        held.monitor.report(&partials)
+    }
+
+    /// Counters of a model that are durable.
+    pub fn model_counters(&self, model: usize) -> super::durable::ModelCounters {
+        let held = &self.monitors[model];
+        self.durable.model(held.group, held.at)
+    }
+
+    /// Snapshots what changed and hands it to the writer, shards first: a monitor that is behind its
+    /// shards asks again, one that is ahead of them would show less than before.
+    pub fn checkpoint(&mut self) {
+        if self.keeper.writing {
+            return;
+        }
+        let mut capture = Capture::default();
+        let mut round = Vec::new();
+        for (key, held) in self.shards.iter_mut().filter(|(_, held)| held.changed) {
+            let kind = held.kept.next_kind();
+            if held.kept.lineage.is_none() {
+                continue;
+            }
+            capture.shards.insert(*key, ShardCounters::of(&held.shard));
+            let sections = held.shard.snapshot(kind);
+            let name = Key::Shard { group: key.0, partition: key.1 };
+            round.extend(held.kept.write(name, kind, sections));
+            held.changed = false;
+        }
+        for (model, held) in self.monitors.iter_mut().enumerate().filter(|(_, h)| h.changed) {
+            if held.kept.lineage.is_none() {
+                continue;
+            }
+            let partials = partials(&self.shards, held.group, held.at);
+            let released = held.monitor.releasable(&partials).or_else(|| held.released.clone());
+            let sections = vec![
+                section(Part::Monitor.at(0), &held.monitor.state),
+                section(Part::Monitor.at(1), &released),
+            ];
+            let mark = held.monitor.state.outbox.mark();
+            capture.monitors.insert(model, (MonitorCounters::of(&held.monitor), mark, released));
+            // A monitor's state is small and always written whole.
+            let kind = crate::engine::state::SnapshotKind::Full;
+            round.extend(held.kept.write(Key::Model(model), kind, sections));
+            held.changed = false;
+        }
+        self.forced = false;
+        if !round.is_empty() {
+            self.capture = Some(capture);
+            self.keeper.write(round);
+        }
+    }
+
+    /// Takes up the writer's report. Returns the offsets that are durable now.
+    pub fn take_report(&mut self, report: Report) -> Vec<(TopicPartition, i64)> {
+        let mut capture = self.capture.take().unwrap_or_default();
+        let mut offsets = Vec::new();
+        for (key, lineage, result) in report.done {
+            let kept = match key {
+                Key::Shard { group, partition } => {
+                    self.shards.get_mut(&(group, partition)).map(|h| (&mut h.kept, &mut h.changed))
+                }
+                Key::Model(model) => {
+                    self.monitors.get_mut(model).map(|h| (&mut h.kept, &mut h.changed))
+                }
+            };
+            let Some((kept, changed)) = kept else { continue };
+            kept.lineage = Some(lineage);
+            match result {
+                Ok(()) => kept.full_due = false,
+                Err(error) => {
+                    *changed = true;
+                    self.failed(key, &error);
+                    continue;
+                }
+            }
+            match key {
+                Key::Shard { group, partition } => {
+                    if let Some(counters) = capture.shards.remove(&(group, partition)) {
+                        offsets.extend(self.offsets(group, &counters));
+                        self.durable.shards.insert((group, partition), counters);
+                    }
+                }
+                Key::Model(model) => {
+                    if let Some((counters, mark, released)) = capture.monitors.remove(&model) {
+                        self.durable.monitors.insert(model, counters);
+                        let held = &mut self.monitors[model];
+                        held.monitor.state.outbox.confirm(mark);
+                        held.released = released;
+                    }
+                }
+            }
+        }
+        offsets
+    }
+
+    fn failed(&mut self, key: Key, error: &WriteError) {
+        match error {
+            WriteError::NotTried => {}
+            WriteError::Commit(CommitError::Fenced { .. }) => {
+                self.fatal = Some(format!("checkpoint of {key:?}: {error}"));
+            }
+            WriteError::Commit(error) => {
+                tracing::error!(?key, %error, "checkpoint failed; it will be tried again");
+            }
+        }
+    }
+
+    fn offsets(&self, group: usize, counters: &ShardCounters) -> Vec<(TopicPartition, i64)> {
+        let topics = self.intake.topics();
+        let topic_of = |key: &InputKey| {
+            topics.iter().position(|topic| {
+                topic.group == group && topic.side == key.side && topic.topic == key.topic
+            })
+        };
+        counters
+            .inputs
+            .iter()
+            .filter_map(|(key, _, next)| {
+                let at = TopicPartition { topic: topic_of(key)?, partition: key.partition };
+                Some((at, (*next)?))
+            })
+            .collect()
+    }
+
+    /// Whether anything is not yet durable.
+    pub fn is_dirty(&self) -> bool {
+        self.shards.values().any(|held| held.changed)
+            || self.monitors.iter().any(|held| held.changed)
+    }
+
+    /// Delivery changed an outbox, so its monitor must be saved again.
+    pub fn touch(&mut self, model: usize) {
+        self.monitors[model].changed = true;
+    }
+
+    /// The policy of a model by name.
+    pub fn policy(&self, model: usize, name: &str) -> Option<&PolicySpec> {
+        self.plan.models[model].policies.iter().find(|policy| &*policy.name == name)
+    }
+
+    /// Rows that wait for a label or a prediction, over all shards.
+    pub fn waiting_of(&self, group: usize, topic: usize) -> usize {
+        assigned(&self.shards, group).map(|held| held.shard.waiting(topic)).sum()
+    }
+}
+
+/// Whether a policy asks for retraining.
+pub fn retrains(policy: &PolicySpec) -> bool {
+    matches!(policy.action, Action::Retrain { .. })
+}
+
+fn assigned(
+    shards: &BTreeMap<(usize, i32), HeldShard>,
+    group: usize,
+) -> impl Iterator<Item = &HeldShard> {
+    shards
+        .range((group, i32::MIN)..=(group, i32::MAX))
+        .map(|(_, held)| held)
+        .filter(|held| !held.assigned.is_empty())
+}
+
+fn assigned_mut(
+    shards: &mut BTreeMap<(usize, i32), HeldShard>,
+    group: usize,
+) -> impl Iterator<Item = &mut HeldShard> {
+    shards
+        .range_mut((group, i32::MIN)..=(group, i32::MAX))
+        .map(|(_, held)| held)
+        .filter(|held| !held.assigned.is_empty())
+}
+
+fn partials(shards: &BTreeMap<(usize, i32), HeldShard>, group: usize, at: usize) -> Vec<&Partial> {
+    assigned(shards, group).map(|held| &held.shard.models[at].partial).collect()
+}
+
+impl SourceHandler for Held {
+    fn start_offset(&mut self, at: TopicPartition) -> StartOffset {
+        let key = self.shard_key(at);
+        if let Err(error) = self.open_shard(key) {
+            self.fatal = Some(error.to_string());
+            return StartOffset::Latest;
+        }
+        let role = self.intake.topic(at.topic);
+        let (input, start) = (role.input(at.partition), role.start);
+        let Some(held) = self.shards.get_mut(&key) else { return start };
+        held.shard.input(input).next_offset.map_or(start, StartOffset::At)
+    }
+
+    fn out_of_range(&mut self, lost: OutOfRange) -> Resume {
+        let topic = &self.intake.topic(lost.at.topic).name;
+        self.out_of_range += 1;
+        tracing::error!(
+            topic = &**topic,
+            partition = lost.at.partition,
+            wanted = lost.wanted,
+            log_start = lost.log_start,
+            log_end = lost.log_end,
+            "{}",
+            if lost.beyond_end() {
+                "the log ends before the checkpoint's offset: the topic was truncated or made anew; \
+                 reading it from its start"
+            } else {
+                "records between the checkpoint and the log's start are gone (retention): they are \
+                 missing from all numbers"
+            }
+        );
+        Resume::LogStart
+    }
+
+    fn event(&mut self, event: SourceEvent<'_>) {
+        match event {
+            SourceEvent::Record { topic, record } => {
+                if self.intake.must_flush(topic, record.partition) {
+                    self.flush();
+                }
+                self.records += 1;
+                self.intake.take(topic, &record);
+            }
+            SourceEvent::EndReached { at, confirmed_at, .. } => {
+                self.flush();
+                let key = self.shard_key(at);
+                let input = self.intake.topic(at.topic).input(at.partition);
+                if let Some(held) = self.shards.get_mut(&key) {
+                    held.shard.confirm(input, confirmed_at);
+                }
+            }
+            SourceEvent::Assigned(partitions) => {
+                for &(at, offset) in partitions {
+                    let key = self.shard_key(at);
+                    let input = self.intake.topic(at.topic).input(at.partition);
+                    if let Some(held) = self.shards.get_mut(&key) {
+                        held.shard.input(input).next_offset = Some(offset);
+                        held.assigned.insert(input);
+                        held.changed = true;
+                    }
+                }
+            }
+            SourceEvent::Revoked { partitions, lost } => self.revoke(partitions, lost),
+            SourceEvent::Fatal { message } => self.fatal = Some(message),
+        }
+    }
+}
+
+impl Held {
+    /// Saves what is given up, while it is still ours.
+    fn revoke(&mut self, partitions: &[TopicPartition], lost: bool) {
+        if lost {
+            self.intake.discard();
+        } else {
+            self.flush();
+            self.save_within(REVOKE_WITHIN);
+        }
+        for &at in partitions {
+            let key = self.shard_key(at);
+            let input = self.intake.topic(at.topic).input(at.partition);
+            if let Some(held) = self.shards.get_mut(&key) {
+                held.assigned.remove(&input);
+            }
+            if lost {
+                self.shards.remove(&key);
+            }
+        }
+    }
+
+    /// Writes everything that is not durable, and waits for it. False if it did not get there.
+    pub fn save_within(&mut self, within: std::time::Duration) -> bool {
+        if let Some(report) = self.keeper.wait(within) {
+            self.take_report(report);
+        }
+        self.checkpoint();
+        if let Some(report) = self.keeper.wait(within) {
+            self.take_report(report);
+        }
+        !self.is_dirty() && !self.keeper.writing
+    }
+
+    /// Inputs of one side of a group, with their topic's name.
+    pub fn inputs(
+        &self,
+    ) -> impl Iterator<Item = (&str, InputKey, &crate::engine::shard::Input, usize)> {
+        self.shards.iter().flat_map(|(key, held)| {
+            let spec = &self.groups[key.0];
+            held.shard.inputs.iter().map(move |(input_key, input)| {
+                let at = usize::from(input_key.topic);
+                let name: &str = match input_key.side {
+                    Side::Predictions => &spec.prediction_topics[at].topic,
+                    Side::Labels => &spec.label_topics[at].topic,
+                };
+                (name, *input_key, input, key.0)
+            })
+        })
+    }
+}
+
+/// Giving partitions up waits this long for the last checkpoint.
+const REVOKE_WITHIN: std::time::Duration = std::time::Duration::from_secs(20);

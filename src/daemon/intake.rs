@@ -1,0 +1,172 @@
+//! Records in, rows applied: decodes what the source hands out and gives it to the shards.
+//!
+//! Every record is counted here in full: its rows are appended, refused, undeclared or a tombstone. What
+//! is refused also goes to the dead letters.
+
+use super::setup::{Reader, TopicRole};
+use crate::decode::label::LabelOutput;
+use crate::decode::prediction::PredictionOutput;
+use crate::decode::record::{Record, RecordOutcome, Refusal};
+use crate::engine::event::RefusalReason;
+use crate::engine::outcome::InputTally;
+use crate::engine::shard::{InputKey, Shard};
+use crate::io::clock;
+use crate::io::dead_letter::{DeadLetter, DeadLetters};
+
+/// Rows of one partition that have been decoded and not yet applied.
+pub struct Intake {
+    topics: Vec<TopicRole>,
+    outputs: Vec<Output>,
+    /// Topic and partition of the rows at hand.
+    current: Option<(usize, i32)>,
+    counted: InputTally,
+    next_offset: i64,
+    /// Records at hand; a batch is applied when it is large enough.
+    records: usize,
+    pub dead_letters: Option<DeadLetters>,
+}
+
+enum Output {
+    Predictions(PredictionOutput),
+    Labels(LabelOutput),
+}
+
+/// Rows are applied when this many records of one partition have been decoded.
+const BATCH_RECORDS: usize = 1_024;
+
+impl Intake {
+    pub fn new(topics: Vec<TopicRole>, dead_letters: Option<DeadLetters>) -> Self {
+        let outputs = topics
+            .iter()
+            .map(|topic| match &topic.reader {
+                Reader::Predictions(decoder) => Output::Predictions(decoder.output()),
+                Reader::Labels(decoder) => Output::Labels(decoder.output()),
+            })
+            .collect();
+        Self {
+            topics,
+            outputs,
+            current: None,
+            counted: InputTally::default(),
+            next_offset: 0,
+            records: 0,
+            dead_letters,
+        }
+    }
+
+    pub fn topic(&self, topic: usize) -> &TopicRole {
+        &self.topics[topic]
+    }
+
+    pub fn topics(&self) -> &[TopicRole] {
+        &self.topics
+    }
+
+    /// Whether the rows at hand must be applied before this record can be taken.
+    pub fn must_flush(&self, topic: usize, partition: i32) -> bool {
+        self.current.is_some_and(|current| current != (topic, partition))
+            || self.records >= BATCH_RECORDS
+    }
+
+    /// Decodes a record into the rows at hand.
+    pub fn take(&mut self, topic: usize, record: &Record<'_>) {
+        if self.current.is_none() {
+            self.start(topic, record.partition);
+        }
+        let role = &mut self.topics[topic];
+        let (outcome, refusals) = match (&mut role.reader, &mut self.outputs[topic]) {
+            (Reader::Predictions(decoder), Output::Predictions(output)) => {
+                output.refusals.clear();
+                (decoder.decode(record, output), &output.refusals)
+            }
+            (Reader::Labels(decoder), Output::Labels(output)) => {
+                output.refusals.clear();
+                (decoder.decode(record, output), &output.refusals)
+            }
+            _ => unreachable!("a topic's output is made by its reader"),
+        };
+        count(&mut self.counted, &outcome);
+        self.next_offset = record.offset + 1;
+        self.records += 1;
+        if let Some(first) = refusals.first() {
+            refuse(self.dead_letters.as_mut(), role, record, first, refusals.len());
+        }
+    }
+
+    fn start(&mut self, topic: usize, partition: i32) {
+        match &mut self.outputs[topic] {
+            Output::Predictions(output) => output.start(partition),
+            Output::Labels(output) => output.start(partition),
+        }
+        self.current = Some((topic, partition));
+        self.counted = InputTally::default();
+        self.records = 0;
+    }
+
+    /// Where the rows at hand belong.
+    pub fn at_hand(&self) -> Option<(usize, i32)> {
+        self.current
+    }
+
+    /// Gives the rows at hand to their shard.
+    pub fn apply(&mut self, shard: &mut Shard) {
+        let Some((topic, partition)) = self.current.take() else { return };
+        let key: InputKey = self.topics[topic].input(partition);
+        match &self.outputs[topic] {
+            Output::Predictions(output) => {
+                shard.apply_predictions(key, &output.batches, &self.counted, self.next_offset);
+            }
+            Output::Labels(output) => {
+                shard.apply_labels(key, &output.batch, &self.counted, self.next_offset);
+            }
+        }
+        self.records = 0;
+    }
+
+    /// Forgets the rows at hand: their partition is no longer ours, whoever has it reads them again.
+    pub fn discard(&mut self) {
+        self.current = None;
+        self.records = 0;
+    }
+}
+
+fn count(counted: &mut InputTally, outcome: &RecordOutcome) {
+    counted.read += u64::from(outcome.rows());
+    for reason in RefusalReason::ALL {
+        counted.refused[reason as usize] += u64::from(outcome.refused.get(reason));
+    }
+    counted.undeclared_model += u64::from(outcome.undeclared);
+    counted.tombstone += u64::from(outcome.tombstone);
+}
+
+/// One letter a record, with its first fault: a record of a hundred bad rows is still one record.
+fn refuse(
+    dead_letters: Option<&mut DeadLetters>,
+    role: &TopicRole,
+    record: &Record<'_>,
+    first: &Refusal,
+    rows: usize,
+) {
+    tracing::debug!(
+        topic = &*role.name,
+        partition = record.partition,
+        offset = record.offset,
+        rows,
+        reason = first.reason.name(),
+        message = first.message,
+        "record refused"
+    );
+    let Some(dead_letters) = dead_letters else { return };
+    let class = match role.reader {
+        Reader::Predictions(_) => "tidemark::decode::prediction",
+        Reader::Labels(_) => "tidemark::decode::label",
+    };
+    let letter = DeadLetter {
+        topic: &role.name,
+        record: *record,
+        class,
+        reason: first.reason.name(),
+        message: &first.message,
+    };
+    dead_letters.write(&letter, clock::monotonic());
+}

@@ -1,0 +1,278 @@
+//! Writes checkpoints in the background and reads them at the start.
+//!
+//! A snapshot is encoded on the engine's thread and written by a task; until the task reports, no other is
+//! written. What may only follow a durable checkpoint (exported counters, requests, offsets committed
+//! to Kafka, panes let go) waits for that report.
+
+use crate::engine::shard::{GroupSpec, Shard};
+use crate::engine::state::{Section, SectionName, SnapshotKind, StateError};
+use crate::engine::time::Timestamp;
+use crate::io::checkpoint::{
+    CommitError, Fields, Kind, Lineage, LineagePath, OpenError, Restored, SectionId, Store,
+};
+use crate::io::clock;
+use crate::io::telemetry::{
+    CHECKPOINT_BYTES, CHECKPOINT_FAILURES, CHECKPOINT_SECONDS, CHECKPOINT_SIZE,
+    CHECKPOINT_TIMESTAMP, CHECKPOINT_WRITES, Counter, Gauge, Histogram, Telemetry,
+};
+use bytes::Bytes;
+use std::sync::Arc;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+
+/// Which lineage: a shard of a group, or a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Key {
+    Shard { group: usize, partition: i32 },
+    Model(usize),
+}
+
+/// The state cannot be used as it is.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error("{path}: {error}")]
+    State { path: String, error: StateError },
+    #[error(
+        "{path} was written with another layout (windows, features, slices, profile or join times of a \
+         model changed): restore the old configuration, or give this one another state.url"
+    )]
+    OtherLayout { path: String },
+}
+
+/// One lineage and what its next write must be.
+pub struct Kept {
+    /// Away while a write is on its way.
+    pub lineage: Option<Lineage>,
+    pub path: LineagePath,
+    /// The next snapshot must be whole: the one before may not have arrived.
+    pub full_due: bool,
+    pub layout: u128,
+}
+
+/// What the writer is asked to write, in order; after the first failure the rest is not tried.
+pub struct Write {
+    pub key: Key,
+    lineage: Lineage,
+    kind: SnapshotKind,
+    layout: u128,
+    sections: Vec<Section>,
+}
+
+/// What became of a round of writes.
+pub struct Report {
+    pub done: Vec<(Key, Lineage, Result<(), WriteError>)>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    #[error("not tried, because another write failed")]
+    NotTried,
+}
+
+/// The store, and the task that writes to it.
+pub struct Keeper {
+    store: Store,
+    handle: Handle,
+    jobs: mpsc::Sender<Vec<Write>>,
+    reports: mpsc::Receiver<Report>,
+    /// A round of writes is on its way.
+    pub writing: bool,
+}
+
+struct Meters {
+    writes: Counter,
+    failures: Counter,
+    bytes: Counter,
+    seconds: Histogram,
+    size: Gauge,
+    last: Gauge,
+}
+
+impl Keeper {
+    pub fn new(store: Store, handle: Handle, telemetry: &Telemetry) -> Self {
+        let (jobs, queue) = mpsc::channel(1);
+        let (report, reports) = mpsc::channel(1);
+        let meters = ["shard", "model"].map(|lineage| Meters {
+            writes: telemetry.counter(&CHECKPOINT_WRITES, &[lineage]),
+            failures: telemetry.counter(&CHECKPOINT_FAILURES, &[lineage]),
+            bytes: telemetry.counter(&CHECKPOINT_BYTES, &[lineage]),
+            seconds: telemetry.histogram(&CHECKPOINT_SECONDS, &[lineage]),
+            size: telemetry.gauge(&CHECKPOINT_SIZE, &[lineage]),
+            last: telemetry.gauge(&CHECKPOINT_TIMESTAMP, &[lineage]),
+        });
+        handle.spawn(write_all(queue, report, meters));
+        Self { store, handle, jobs, reports, writing: false }
+    }
+
+    /// Claims a lineage and reads what it holds.
+    pub fn open(
+        &self,
+        path: LineagePath,
+        layout: u128,
+    ) -> Result<(Kept, Vec<Vec<Section>>), RestoreError> {
+        let (lineage, restored) = self.handle.block_on(Lineage::open(&self.store, path.clone()))?;
+        for warning in &restored.warnings {
+            tracing::warn!(file = warning.file, seq = warning.seq, "{warning}");
+        }
+        let chain = sections(&restored, &path, layout)?;
+        let kept = Kept { lineage: Some(lineage), path, full_due: chain.is_empty(), layout };
+        Ok((kept, chain))
+    }
+
+    /// Whether nobody has claimed a lineage since; if that cannot be told, it counts as lost.
+    pub fn still_ours(&self, kept: &mut Kept) -> bool {
+        let Some(lineage) = &mut kept.lineage else { return false };
+        self.handle.block_on(lineage.check_ownership()).is_ok()
+    }
+
+    /// Hands snapshots to the writer. There must be no round on its way.
+    pub fn write(&mut self, round: Vec<Write>) {
+        debug_assert!(!self.writing, "one round at a time");
+        if !round.is_empty() && self.jobs.try_send(round).is_ok() {
+            self.writing = true;
+        }
+    }
+
+    /// The report of the round that is on its way, if it has come.
+    pub fn report(&mut self) -> Option<Report> {
+        let report = self.reports.try_recv().ok()?;
+        self.writing = false;
+        Some(report)
+    }
+
+    /// Waits for the report of the round that is on its way.
+    pub fn wait(&mut self, within: std::time::Duration) -> Option<Report> {
+        if !self.writing {
+            return None;
+        }
+        let reports = &mut self.reports;
+        let report = self.handle.block_on(async {
+            tokio::time::timeout(within, reports.recv()).await.ok().flatten()
+        })?;
+        self.writing = false;
+        Some(report)
+    }
+}
+
+impl Kept {
+    /// Whole, when the deltas have grown to the size of a whole one, or one may be missing.
+    pub fn next_kind(&self) -> SnapshotKind {
+        let grown = self.lineage.as_ref().is_some_and(|lineage| {
+            let size = lineage.size();
+            size.delta_bytes > size.full_bytes || size.deltas >= DELTAS_MAX
+        });
+        if self.full_due || grown { SnapshotKind::Full } else { SnapshotKind::Delta }
+    }
+
+    /// A write of these sections, if the lineage is here. Until it is reported done, the next is whole.
+    pub fn write(&mut self, key: Key, kind: SnapshotKind, sections: Vec<Section>) -> Option<Write> {
+        let lineage = self.lineage.take()?;
+        self.full_due = true;
+        Some(Write { key, lineage, kind, layout: self.layout, sections })
+    }
+}
+
+/// A restore reads them all, so there are not more than this between whole ones.
+const DELTAS_MAX: u32 = 200;
+
+/// A shard as its lineage holds it; a new one if it holds nothing.
+pub fn restore_shard(
+    spec: &Arc<GroupSpec>,
+    path: &LineagePath,
+    chain: &[Vec<Section>],
+) -> Result<Shard, RestoreError> {
+    let mut shard = Shard::new(Arc::clone(spec), []);
+    for sections in chain {
+        shard
+            .restore(sections)
+            .map_err(|error| RestoreError::State { path: path.to_string(), error })?;
+    }
+    Ok(shard)
+}
+
+fn sections(
+    restored: &Restored,
+    path: &LineagePath,
+    layout: u128,
+) -> Result<Vec<Vec<Section>>, RestoreError> {
+    let mut chain = Vec::new();
+    for checkpoint in &restored.chain {
+        if checkpoint.header.plan_hash != layout {
+            return Err(RestoreError::OtherLayout { path: path.to_string() });
+        }
+        chain.push(
+            checkpoint
+                .sections
+                .iter()
+                .filter_map(|(id, bytes)| {
+                    Some(Section { id: SectionName::from_number(id.0)?, bytes: bytes.to_vec() })
+                })
+                .collect(),
+        );
+    }
+    Ok(chain)
+}
+
+async fn write_all(
+    mut queue: mpsc::Receiver<Vec<Write>>,
+    report: mpsc::Sender<Report>,
+    meters: [Meters; 2],
+) {
+    while let Some(round) = queue.recv().await {
+        let mut done = Vec::new();
+        let mut failed = false;
+        for write in round {
+            let Write { key, mut lineage, kind, layout, sections } = write;
+            let result = if failed {
+                Err(WriteError::NotTried)
+            } else {
+                let meters = &meters[usize::from(matches!(key, Key::Model(_)))];
+                commit(&mut lineage, kind, layout, sections, meters).await.map_err(Into::into)
+            };
+            failed |= result.is_err();
+            done.push((key, lineage, result));
+        }
+        if report.send(Report { done }).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn commit(
+    lineage: &mut Lineage,
+    kind: SnapshotKind,
+    layout: u128,
+    sections: Vec<Section>,
+    meters: &Meters,
+) -> Result<(), CommitError> {
+    let started_at = clock::monotonic();
+    let bytes: u64 = sections.iter().map(|section| section.bytes.len() as u64).sum();
+    let sections: Vec<(SectionId, Bytes)> = sections
+        .into_iter()
+        .map(|section| (SectionId(section.id.number()), Bytes::from(section.bytes)))
+        .collect();
+    let kind = match kind {
+        SnapshotKind::Full => Kind::Full,
+        SnapshotKind::Delta => Kind::Delta,
+    };
+    let created_at: Timestamp = clock::now();
+    meters.writes.add(1);
+    let result = lineage.commit(kind, Fields { plan_hash: layout, created_at }, &sections).await;
+    meters.seconds.observe(clock::monotonic().duration_since(started_at).as_secs_f64());
+    match result {
+        Ok(_) => {
+            meters.bytes.add(bytes);
+            meters.size.set(lineage.size().full_bytes as f64);
+            meters.last.set(clock::now().as_secs_f64());
+            Ok(())
+        }
+        Err(error) => {
+            meters.failures.add(1);
+            Err(error)
+        }
+    }
+}

@@ -1,0 +1,413 @@
+//! One consistent snapshot of everything for a scrape.
+
+use super::held::Held;
+use crate::engine::counters::{PairCounters, VersionCounters};
+use crate::engine::drift::FeatureDrift;
+use crate::engine::event::{ClassCode, RefusalReason};
+use crate::engine::monitor::{ModelReport, VersionReport, WindowReport};
+use crate::engine::outcome::{InputTally, LabelOutcome, LabelTally, PredictionOutcome};
+use crate::engine::shard::Side;
+use crate::engine::slice::SliceKey;
+use crate::engine::spec::{ModelSpec, Task};
+use crate::engine::time::Timestamp;
+use crate::io::kafka::KafkaSource;
+use crate::io::telemetry::*;
+use std::collections::BTreeMap;
+
+/// What a snapshot is taken of.
+pub struct Scene<'a> {
+    pub held: &'a mut Held,
+    pub source: &'a KafkaSource,
+    pub now: Timestamp,
+}
+
+pub fn snapshot(scene: &mut Scene<'_>) -> Snapshot {
+    let mut builder = SnapshotBuilder::new(scene.now);
+    inputs(scene, &mut builder);
+    rows(scene.held, &mut builder);
+    outboxes(scene.held, &mut builder);
+    for model in 0..scene.held.monitors.len() {
+        let spec = scene.held.plan.models[model].clone();
+        let report = scene.held.report(model);
+        builder.model(&spec.name, scene.held.plan.http.series_max);
+        Model { held: scene.held, model, spec: &spec, report: &report }.publish(&mut builder);
+    }
+    builder.finish()
+}
+
+fn inputs(scene: &Scene<'_>, builder: &mut SnapshotBuilder) {
+    let topics = scene.source.topics();
+    for status in scene.source.partitions() {
+        let partition = status.at.partition.to_string();
+        let labels = [topics[status.at.topic].as_str(), partition.as_str()];
+        let lag = status.lag();
+        builder.sample(&CONSUMER_OFFSET, &labels, status.position as f64);
+        builder.sample(&CONSUMER_LAG, &labels, lag as f64);
+        builder.sample(&CONSUMER_PAUSED, &labels, f64::from(u8::from(status.paused)));
+        match status.last_record_time {
+            _ if lag == 0 => builder.sample(&CONSUMER_LAG_SECONDS, &labels, 0.0),
+            Some(last) => {
+                let behind = (scene.now - last).as_secs_f64().max(0.0);
+                builder.sample(&CONSUMER_LAG_SECONDS, &labels, behind);
+            }
+            None => {}
+        }
+    }
+    for (topic, key, input, group) in scene.held.inputs() {
+        let Some(newest) = input.progress.newest else { continue };
+        let models = &scene.held.groups[group].models;
+        let out_of_orderness =
+            models.iter().map(|model| model.context.spec.time.out_of_orderness).min();
+        let Some(out_of_orderness) = out_of_orderness else { continue };
+        let partition = key.partition.to_string();
+        let own = newest - out_of_orderness;
+        builder.sample(&OWN_WATERMARK, &[topic, &partition], own.as_secs_f64());
+    }
+}
+
+/// Rows by how they ended: values of the last durable checkpoint.
+fn rows(held: &Held, builder: &mut SnapshotBuilder) {
+    let mut inputs: BTreeMap<(usize, Side, u16), InputTally> = BTreeMap::new();
+    let mut labels: BTreeMap<(usize, usize), LabelTally> = BTreeMap::new();
+    for ((group, _), shard) in &held.durable.shards {
+        for (key, tally, _) in &shard.inputs {
+            inputs.entry((*group, key.side, key.topic)).or_default().add(tally);
+        }
+        for (topic, tally) in shard.labels.iter().enumerate() {
+            labels.entry((*group, topic)).or_default().add(tally);
+        }
+    }
+    for topic in held.intake.topics() {
+        let name = &*topic.name;
+        let tally =
+            inputs.get(&(topic.group, topic.side, topic.topic)).cloned().unwrap_or_default();
+        builder.sample(&ROWS_READ, &[name], tally.read as f64);
+        for reason in RefusalReason::ALL {
+            let count = tally.refused[reason as usize];
+            builder.sample(&ROWS_REFUSED, &[name, reason.name()], count as f64);
+        }
+        let refused: u64 = tally.refused.iter().sum();
+        let early = [
+            ("refused", refused),
+            ("undeclared_model", tally.undeclared_model),
+            ("tombstone", tally.tombstone),
+        ];
+        match topic.side {
+            Side::Predictions => {
+                for (outcome, count) in early {
+                    builder.sample(&PREDICTION_ROWS, &[name, "", outcome], count as f64);
+                }
+            }
+            Side::Labels => {
+                for (outcome, count) in early {
+                    if outcome != "undeclared_model" {
+                        builder.sample(&LABEL_ROWS, &[name, outcome], count as f64);
+                    }
+                }
+                let at = usize::from(topic.topic);
+                let tally = labels.get(&(topic.group, at)).cloned().unwrap_or_default();
+                for outcome in LabelOutcome::ALL {
+                    let count = tally.of(outcome);
+                    builder.sample(&LABEL_ROWS, &[name, outcome.name()], count as f64);
+                }
+                let waiting = held.waiting_of(topic.group, at);
+                builder.sample(&WAITING_LABELS, &[name], waiting as f64);
+            }
+        }
+    }
+}
+
+fn outboxes(held: &Held, builder: &mut SnapshotBuilder) {
+    for webhook in &held.plan.webhooks {
+        let name = &*webhook.name;
+        let outboxes = || held.monitors.iter().map(|held| &held.monitor.state.outbox);
+        let pending: Vec<Timestamp> = outboxes()
+            .flat_map(|outbox| outbox.pending())
+            .filter(|entry| &*entry.request.webhook == name)
+            .map(|entry| entry.created_at)
+            .collect();
+        builder.sample(&OUTBOX_PENDING, &[name], pending.len() as f64);
+        if let Some(oldest) = pending.iter().min() {
+            builder.sample(&OUTBOX_OLDEST_TIMESTAMP, &[name], oldest.as_secs_f64());
+        }
+        let disabled = outboxes().any(|outbox| outbox.disabled_since(name).is_some());
+        builder.sample(&WEBHOOK_DISABLED, &[name], f64::from(u8::from(disabled)));
+        let totals = held.durable.monitors.values().flat_map(|monitor| &monitor.outbox);
+        let (mut delivered, mut given_up) = (0, 0);
+        for (_, one, other) in totals.filter(|(webhook, ..)| webhook == name) {
+            delivered += one;
+            given_up += other;
+        }
+        builder.sample(&OUTBOX_DELIVERED, &[name], delivered as f64);
+        builder.sample(&OUTBOX_GIVEN_UP, &[name], given_up as f64);
+    }
+}
+
+/// One model's part of a snapshot.
+struct Model<'a> {
+    held: &'a Held,
+    model: usize,
+    spec: &'a ModelSpec,
+    report: &'a ModelReport,
+}
+
+impl Model<'_> {
+    fn publish(&self, builder: &mut SnapshotBuilder) {
+        let name = &*self.spec.name;
+        let closing = [
+            ("predictions", self.report.predictions_closing),
+            ("labels", self.report.labels_closing),
+        ];
+        for (input, at) in closing {
+            if let Some(at) = at {
+                builder.sample(&CLOSING_WATERMARK, &[name, input], at.as_secs_f64());
+            }
+        }
+        let pending: u64 =
+            self.held.partials(self.model).iter().map(|partial| partial.pending).sum();
+        builder.sample(&PENDING_PREDICTIONS, &[name], pending as f64);
+        self.counters(builder);
+        for version in &self.report.versions {
+            self.version(version, builder);
+        }
+        self.policies(builder);
+    }
+
+    fn counters(&self, builder: &mut SnapshotBuilder) {
+        let name = &*self.spec.name;
+        let counters = self.held.model_counters(self.model);
+        let group = &self.held.groups[self.held.monitors[self.model].group];
+        let place = group.models.iter().find(|model| *model.context.spec.name == *name);
+        let topic = place.map_or("", |model| &group.prediction_topics[model.predictions].topic);
+        for outcome in PredictionOutcome::ALL {
+            let count = counters.predictions.of(outcome);
+            builder.sample(&PREDICTION_ROWS, &[topic, name, outcome.name()], count as f64);
+        }
+        for outcome in LabelOutcome::ALL {
+            let count = counters.labels.of(outcome);
+            builder.sample(&MODEL_LABEL_ROWS, &[name, outcome.name()], count as f64);
+        }
+        let delay = &counters.delay;
+        if delay.counts.iter().any(|count| *count > 0) {
+            let sum = delay.sum as f64 / 1e6;
+            let counts = delay.counts.to_vec();
+            builder.histogram(&LABEL_DELAY, &[name], HistogramSample { counts, sum });
+        }
+        for report in &self.report.versions {
+            if let Some(version) = counters.versions.get(&report.version) {
+                self.version_counters(&report.version, version, builder);
+            }
+        }
+    }
+
+    fn version_counters(
+        &self,
+        version: &str,
+        counters: &VersionCounters,
+        builder: &mut SnapshotBuilder,
+    ) {
+        let labels = [&*self.spec.name, version];
+        builder.sample(&CORRECTIONS, &labels, counters.corrections as f64);
+        for (key, pairs) in &counters.slices {
+            if key.is_whole() {
+                builder.sample(&PREDICTIONS, &labels, pairs.predictions as f64);
+                for (outcome, count) in self.outcomes(pairs) {
+                    let labels = [labels[0], version, outcome];
+                    builder.sample(&LABELED_PREDICTIONS, &labels, count as f64);
+                }
+                self.losses(&labels, pairs, builder);
+            } else {
+                self.slice_counters(version, *key, pairs, builder);
+            }
+        }
+    }
+
+    fn slice_counters(
+        &self,
+        version: &str,
+        key: SliceKey,
+        pairs: &PairCounters,
+        builder: &mut SnapshotBuilder,
+    ) {
+        let context = &self.held.monitors[self.model].monitor.context;
+        let slice = slice_name(&context.slicer.describe(key));
+        let labels = [&*self.spec.name, version, &slice];
+        let low = Priority::Slice { rank: key.rank() };
+        builder.sample_with(low, &SLICE_PREDICTIONS, &labels, pairs.predictions as f64);
+        for (outcome, count) in self.outcomes(pairs) {
+            let labels = [labels[0], version, &slice, outcome];
+            builder.sample_with(low, &SLICE_LABELED_PREDICTIONS, &labels, count as f64);
+        }
+    }
+
+    fn losses(&self, labels: &[&str; 2], pairs: &PairCounters, builder: &mut SnapshotBuilder) {
+        match self.spec.task {
+            Task::Binary { .. } => {
+                builder.sample(&LOG_LOSS_SUM, labels, pairs.log_loss.to_f64());
+                builder.sample(&BRIER_SUM, labels, pairs.brier.to_f64());
+            }
+            Task::Multiclass { .. } => {}
+            Task::Regression { .. } => {
+                builder.sample(&ERROR_POSITIVE, labels, pairs.errors.over.to_f64());
+                builder.sample(&ERROR_NEGATIVE, labels, pairs.errors.under.to_f64());
+                builder.sample(&ERROR_SQUARES, labels, pairs.errors.squares.to_f64());
+            }
+        }
+    }
+
+    /// First labels by outcome; outcomes that have not happened are 0.
+    fn outcomes(&self, pairs: &PairCounters) -> Vec<(&'static str, u64)> {
+        let count = |decision: ClassCode, label: ClassCode| {
+            pairs.classes.get(&(decision, label)).copied().unwrap_or(0)
+        };
+        match self.spec.task {
+            Task::Binary { .. } => vec![
+                ("tp", count(1, 1)),
+                ("fp", count(1, 0)),
+                ("fn", count(0, 1)),
+                ("tn", count(0, 0)),
+            ],
+            Task::Multiclass { .. } => {
+                let of = |right: bool| {
+                    let chosen = pairs.classes.iter().filter(|((d, l), _)| (d == l) == right);
+                    chosen.map(|(_, count)| count).sum()
+                };
+                vec![("right", of(true)), ("wrong", of(false))]
+            }
+            Task::Regression { .. } => vec![("measured", pairs.errors.pairs)],
+        }
+    }
+
+    fn version(&self, version: &VersionReport, builder: &mut SnapshotBuilder) {
+        let name = &*self.spec.name;
+        let context = &self.held.monitors[self.model].monitor.context;
+        let (layout, _) = context.layouts.of(&version.version);
+        let hash = layout.profile.as_ref().map_or("", |profile| &profile.content_hash);
+        let labels = [name, &version.version, self.spec.task.name(), hash];
+        builder.sample(&MODEL_INFO, &labels, 1.0);
+        let partials = self.held.partials(self.model);
+        let newest = partials.iter().filter_map(|partial| {
+            let at = partial.version_index(&version.version)?;
+            Some(partial.counters[usize::from(at)].newest)
+        });
+        if let Some(newest) = newest.max() {
+            let labels = [name, version.version.as_str()];
+            builder.sample(&LAST_PREDICTION_TIMESTAMP, &labels, newest.as_secs_f64());
+        }
+        for window in &version.windows {
+            self.window(&version.version, window, builder);
+        }
+        for drift in &version.drift {
+            let size = drift.size.to_string();
+            let labels = [name, version.version.as_str(), size.as_str()];
+            builder.sample(&DRIFT_WINDOW_END, &labels, drift.drift.end.as_secs_f64());
+            let rows = drift.all().map(|feature| feature.current_rows).max();
+            if let Some(rows) = rows {
+                builder.sample(&DRIFT_WINDOW_PREDICTIONS, &labels, rows as f64);
+            }
+            let reference = if drift.drift.inherited { "inherited" } else { "own" };
+            let mut ranked: Vec<&FeatureDrift> = drift.drift.features.iter().collect();
+            ranked.sort_by(|a, b| {
+                let rank = |feature: &FeatureDrift| feature.ranking().unwrap_or(0.0);
+                rank(b).total_cmp(&rank(a))
+            });
+            for (rank, feature) in (0..).zip(ranked) {
+                self.feature(&labels, feature, reference, Priority::Drift { rank }, builder);
+            }
+            for output in drift.drift.score.iter().chain(&drift.drift.classes) {
+                for (statistic, estimate) in &output.statistics {
+                    let family = drift_family(*statistic, DriftOf::Output);
+                    let labels =
+                        [labels[0], labels[1], labels[2], output.feature.as_str(), reference];
+                    builder.sample(family, &labels, estimate.value);
+                }
+            }
+        }
+    }
+
+    fn window(&self, version: &str, window: &WindowReport, builder: &mut SnapshotBuilder) {
+        let size = window.size.to_string();
+        let labels = [&*self.spec.name, version, size.as_str()];
+        builder.sample(&WINDOW_END, &labels, window.end.as_secs_f64());
+        builder.sample(&WINDOW_PREDICTIONS, &labels, window.whole.predictions as f64);
+        builder.sample(&WINDOW_LABELED, &labels, window.whole.labeled as f64);
+        if window.whole.predictions > 0 {
+            let coverage = window.whole.labeled as f64 / window.whole.predictions as f64;
+            builder.sample(&LABEL_COVERAGE, &labels, coverage);
+        }
+        for (metric, estimate) in &window.whole.metrics {
+            builder.estimate(Priority::default(), *metric, Scope::Model, &labels, estimate);
+        }
+        for slice in &window.slices {
+            let name = slice_name(&slice.conditions);
+            let labels = [labels[0], labels[1], labels[2], name.as_str()];
+            let low = Priority::Slice { rank: slice.key.rank() };
+            let predictions = slice.predictions as f64;
+            builder.sample_with(low, &SLICE_WINDOW_PREDICTIONS, &labels, predictions);
+            builder.sample_with(low, &SLICE_WINDOW_LABELED, &labels, slice.labeled as f64);
+            if slice.predictions > 0 {
+                let coverage = slice.labeled as f64 / predictions;
+                builder.sample_with(low, &SLICE_LABEL_COVERAGE, &labels, coverage);
+            }
+            for (metric, estimate) in &slice.metrics {
+                builder.estimate(low, *metric, Scope::Slice, &labels, estimate);
+            }
+        }
+    }
+
+    fn feature(
+        &self,
+        labels: &[&str; 3],
+        feature: &FeatureDrift,
+        reference: &str,
+        rank: Priority,
+        builder: &mut SnapshotBuilder,
+    ) {
+        let labels = [labels[0], labels[1], labels[2], feature.feature.as_str(), reference];
+        for (statistic, estimate) in &feature.statistics {
+            let family = drift_family(*statistic, DriftOf::Feature);
+            builder.sample_with(rank, family, &labels, estimate.value);
+        }
+        builder.sample_with(rank, &FEATURE_MISSING, &labels, feature.missing_share);
+        builder.sample_with(rank, &FEATURE_INVALID, &labels, feature.invalid_share);
+        if let Some(share) = feature.out_of_range_share {
+            builder.sample_with(rank, &FEATURE_OUT_OF_RANGE, &labels, share);
+        }
+        if let Some(share) = feature.new_share {
+            builder.sample_with(rank, &FEATURE_NEW, &labels, share);
+        }
+    }
+
+    fn policies(&self, builder: &mut SnapshotBuilder) {
+        let name = &*self.spec.name;
+        let durable = self.held.durable.monitors.get(&self.model);
+        for (at, policy) in self.report.policies.iter().enumerate() {
+            for (version, judged, _) in &policy.last {
+                let firing = policy.firing.iter().any(|(firing, _)| firing == version);
+                let labels = [name, version.as_str(), policy.name.as_str()];
+                builder.sample(&POLICY_FIRING, &labels, f64::from(u8::from(firing)));
+                builder.sample(&POLICY_JUDGED, &labels, judged.as_secs_f64());
+            }
+            let decisions = durable.and_then(|durable| durable.decisions.get(at));
+            for (decision, count) in decisions.into_iter().flatten() {
+                let labels = [name, &policy.name, decision.name(), decision.reason()];
+                builder.sample(&POLICY_DECISIONS, &labels, *count as f64);
+            }
+        }
+        let windows = &self.held.monitors[self.model].monitor.context.windows;
+        let firings = durable.map(|durable| &durable.firings);
+        for ((index, kind), count) in firings.into_iter().flatten() {
+            if let Some(spec) = windows.specs.get(usize::from(*index)) {
+                let size = spec.size.to_string();
+                builder.sample(&WINDOW_FIRINGS, &[name, &size, kind.name()], *count as f64);
+            }
+        }
+    }
+}
+
+/// `sex=Male,race=OTHER`
+fn slice_name(conditions: &[(String, String)]) -> String {
+    let parts: Vec<String> =
+        conditions.iter().map(|(feature, value)| format!("{feature}={value}")).collect();
+    parts.join(",")
+}
