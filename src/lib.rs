@@ -3,6 +3,7 @@
 pub mod config;
 pub mod daemon;
 pub mod decode;
+pub mod demo;
 pub mod engine;
 pub mod io;
 pub mod profile;

@@ -331,6 +331,13 @@ impl Shard {
         (least, silent.then_some(known))
     }
 
+    /// Rows that have ended, of all models and label topics: it grows when an advance settles some.
+    pub fn ended(&self) -> u64 {
+        let predictions = self.models.iter().map(|model| model.partial.tally.terminal());
+        let labels = self.label_tallies.iter().map(LabelTally::terminal);
+        predictions.chain(labels).sum()
+    }
+
     /// Checks that every row read is accounted for; says where it is not.
     pub fn audit(&self) -> Result<(), String> {
         for topic in 0..self.spec.prediction_topics.len() {
