@@ -4,6 +4,7 @@
 mod checkpoint;
 mod config;
 mod decode;
+mod demo;
 mod drift;
 mod e2e;
 mod http;
@@ -11,6 +12,7 @@ mod kafka;
 mod laws;
 mod performance;
 mod profile;
+mod project;
 mod scenarios;
 mod simulation;
 mod support;

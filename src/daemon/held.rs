@@ -68,6 +68,8 @@ pub struct Held {
     /// Offsets that were not in the log, since the start.
     pub out_of_range: u64,
     pub records: u64,
+    /// Assignments and revocations that have not been counted yet.
+    pub rebalances: u64,
 }
 
 impl Held {
@@ -91,6 +93,7 @@ impl Held {
             fatal: None,
             out_of_range: 0,
             records: 0,
+            rebalances: 0,
             plan,
         };
         for (model, &(group, at)) in topology.models.iter().enumerate() {
@@ -483,6 +486,7 @@ impl SourceHandler for Held {
                 }
             }
             SourceEvent::Assigned(partitions) => {
+                self.rebalances += 1;
                 for &(at, offset) in partitions {
                     let key = self.shard_key(at);
                     let input = self.intake.topic(at.topic).input(at.partition);
@@ -502,6 +506,7 @@ impl SourceHandler for Held {
 impl Held {
     /// Saves what is given up, while it is still ours.
     fn revoke(&mut self, partitions: &[TopicPartition], lost: bool) {
+        self.rebalances += 1;
         if lost {
             self.intake.discard();
         } else {

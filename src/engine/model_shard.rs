@@ -298,7 +298,9 @@ impl ModelShard {
         }
         let version = self.partial.intern(batch.versions.get(row), self.context.spec.versions_max);
         let mut prediction = self.pending(batch, row, version);
-        if !self.joined || self.join.held() as u64 >= join.pending_max {
+        let full = self.join.held() as u64 >= join.pending_max;
+        // What is held already takes no more room.
+        if !self.joined || (full && self.join.holder(&prediction).is_none()) {
             self.count(batch, row, &prediction);
             self.select(row, &prediction);
             self.free(&prediction);

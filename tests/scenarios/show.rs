@@ -47,6 +47,9 @@ impl Play {
             head += &format!("{} ", firing.size);
         }
         head += &format!("window {}", time(firing.start));
+        if firing.truncated {
+            head += " truncated";
+        }
         if firing.revision > 0 {
             head += &format!(" revision {}", firing.revision);
         }

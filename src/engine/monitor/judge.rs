@@ -182,9 +182,10 @@ impl Monitor {
         let notes = self.state.notes.get(&(at as u16, range.end, range.version.to_owned()));
         let features = notes.cloned().unwrap_or_default();
         let (layout, _) = self.context.layouts.of(range.version);
-        let baseline = layout.profile.as_ref().and_then(|profile| {
-            profile.baseline.get(metric.name()).map(|estimate| estimate.value)
-        });
+        let baseline = layout
+            .profile
+            .as_ref()
+            .and_then(|profile| profile.baseline.get(metric.name()).map(|estimate| estimate.value));
         let level = threshold(*bound, baseline);
         let value = sum.cells.as_ref().and_then(|cells| estimate(*metric, cells));
         let labelled = sum.labelled();
