@@ -7,7 +7,7 @@
 //! model NAME                 (what follows is about this one; without it there is one, `m`)
 //!   predictions TOPIC        labels TOPIC | none
 //!   task binary | task regression | task multiclass CLASS CLASS ...      top_k 2      weighted
-//!   horizon 1h   lead 0s   grace 0s   corrections_for 1h   out_of_orderness 0s   allowed_lateness 0s
+//! horizon 1h   lead 0s   grace 0s   corrections_for 1h   out_of_orderness 0s   allowed_lateness 0s
 //!   idle_after 1m   future_tolerance 5m   silent_after 2h   start 10m   pending_max 5
 //!   absent_after 30m class 0   zone_offset 2h   (how far local time is ahead)
 //!   windows 5m, 1h every 5m keep 2h
