@@ -1,4 +1,4 @@
-//! tidemark tells a team, while it happens, whether a deployed model is still right.
+#![doc = include_str!("ARCHITECTURE.md")]
 
 pub mod config;
 pub mod daemon;

@@ -8,6 +8,7 @@ use crate::engine::effect::Judged;
 use crate::engine::monitor::{SliceReport, WindowReport};
 use crate::engine::policy::{Decision, Hold};
 use crate::engine::time::Timestamp;
+use std::sync::Arc;
 
 /// Moments and chapters that are kept; what comes later is not, the demo has been seen by then.
 const MOMENTS_MAX: usize = 500;
@@ -31,6 +32,8 @@ pub struct Chapter {
     pub before: Option<WindowReport>,
     pub lowest: Option<WindowReport>,
     pub alerted: bool,
+    /// The policy that asked for a retraining; it also says when all is well again.
+    pub policy: Option<Arc<str>>,
     pub requests: Vec<Asked>,
     /// The version that followed, and its newest window.
     pub live: Option<(Timestamp, String)>,
@@ -127,6 +130,7 @@ impl Chronicle {
                     before: None,
                     lowest: None,
                     alerted: false,
+                    policy: None,
                     requests: Vec::new(),
                     live: None,
                     after: None,
@@ -148,12 +152,17 @@ impl Chronicle {
         let text = format!("{policy} of {}: {}", printed(version), printed(reason));
         let Some(chapter) = self.chapters.last_mut() else { return };
         match decision {
-            Decision::Retrain => self.note(at, format!("{text}: retraining requested")),
+            Decision::Retrain => {
+                chapter.policy = Some(policy.clone());
+                self.note(at, format!("{text}: retraining requested"));
+            }
             Decision::Alert if !chapter.alerted => {
                 chapter.alerted = true;
                 self.note(at, format!("{text}: alert"));
             }
-            Decision::Hold(Hold::Healthy) if !chapter.healthy => {
+            Decision::Hold(Hold::Healthy)
+                if !chapter.healthy && chapter.policy.as_ref() == Some(policy) =>
+            {
                 let live = chapter.live.as_ref();
                 if live.is_some_and(|(since, live)| live == version && window_end > since) {
                     chapter.healthy = true;

@@ -33,7 +33,7 @@ use show::Show;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 use stream::Stream;
@@ -168,7 +168,7 @@ pub fn run(
     show.close();
     end?;
     stopped?;
-    show.verdict()
+    show.verdict(stop.load(Ordering::Relaxed))
 }
 
 /// Event times begin so that they end now; at a whole minute, as windows do.

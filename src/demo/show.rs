@@ -139,13 +139,11 @@ impl Show<'_> {
         self.write(&text);
     }
 
-    /// Whether a demo that was long enough told the whole story.
-    pub fn verdict(&self) -> Result<(), DemoError> {
+    /// Whether a demo that was long enough, and was not told to stop, has shown the whole story.
+    pub fn verdict(&self, stopped: bool) -> Result<(), DemoError> {
         let long = self.options.length.is_some_and(|length| length * self.pace.speed >= STORY);
-        let scene = self.scene();
-        let over = self.options.length.is_some_and(|length| scene.passed >= length);
         match summary::missing(&self.chronicle) {
-            Some(what) if long && over => Err(DemoError::Incomplete(what)),
+            Some(what) if long && !stopped => Err(DemoError::Incomplete(what)),
             _ => Ok(()),
         }
     }

@@ -117,7 +117,7 @@ fn label(at: usize, row: &Row) -> Outgoing {
 
 /// All records of one side in an order of their own; every hundredth row twice.
 fn shuffled(seed: u64, make: fn(usize, &Row) -> Outgoing) -> Vec<Outgoing> {
-    let twice = (0..ROWS).filter(|at| at % 100 == 7 % 100);
+    let twice = (0..ROWS).filter(|at| at % 100 == 7);
     let mut order: Vec<usize> = (0..ROWS).chain(twice).collect();
     fastrand::Rng::with_seed(seed).shuffle(&mut order);
     order.into_iter().map(|at| make(at, &rows()[at])).collect()
