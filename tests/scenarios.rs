@@ -7,13 +7,15 @@
 //!
 //! ```text
 //! predict ID at TIME [class C] [score S] [value V] [probabilities P ...] [version V] [model M]
-//! [partition N] [recorded TIME] [weight W] [FEATURE VALUE] label ID at TIME class C | value V
-//! [partition N] [recorded TIME] [topic T] [only MODEL] confirm predictions|labels at TIME
-//! [partition N] [topic T]    the broker: we are at the log's end now TIME        our own clock
+//!                    [partition N] [recorded TIME] [weight W] [FEATURE VALUE]
+//! label ID at TIME class C | value V [partition N] [recorded TIME] [topic T] [only MODEL]
+//! confirm predictions|labels at TIME [partition N] [topic T]     we stand at the log's end
+//! now TIME        our own clock
 //! advance         move the watermarks on, and print what fires, is judged and is asked for
-//! checkpoint      make everything so far durable; then old panes may go crash           lose what
-//! is not durable, restore, and read the logs again from there tally           print how rows
-//! ended, and how many are held gauges          print what is exported: windows, drift, policies
+//! checkpoint      make everything so far durable; then old panes may go
+//! crash           lose what is not durable, restore, and read the logs again from there
+//! tally           print how rows ended, and how many are held
+//! gauges          print what is exported: windows, drift, policies
 //! watermarks      print the closing watermarks
 //! ```
 //!
