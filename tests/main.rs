@@ -17,4 +17,5 @@ mod scenarios;
 mod simulation;
 mod support;
 mod telemetry;
+mod tidy;
 mod webhook;

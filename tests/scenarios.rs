@@ -1,14 +1,15 @@
-//! Behaviour as text: every file in `tests/scenarios` tells one rule in lines that read without Rust,
-//! and what the engine answers in lines that begin with `>`.
+//! Behaviour as text: every file in `tests/scenarios` tells one rule in lines that read without
+//! Rust, and what the engine answers in lines that begin with `>`.
 //!
 //! `UPDATE=1 cargo test scenarios` rewrites the `>` lines; read the difference before you keep it.
-//! A file opens with its rule as a comment, then come settings (`header.rs` lists them), then steps:
+//! A file opens with its rule as a comment, then come settings (`header.rs` lists them), then
+//! steps:
 //!
 //! ```text
 //! predict ID at TIME [class C] [score S] [value V] [probabilities P ...] [version V] [model M]
 //!                    [partition N] [recorded TIME] [weight W] [FEATURE VALUE]
 //! label ID at TIME class C | value V [partition N] [recorded TIME] [topic T] [only MODEL]
-//! confirm predictions|labels at TIME [partition N] [topic T]    the broker: we are at the log's end
+//! confirm predictions|labels at TIME [partition N] [topic T]     we stand at the log's end
 //! now TIME        our own clock
 //! advance         move the watermarks on, and print what fires, is judged and is asked for
 //! checkpoint      make everything so far durable; then old panes may go

@@ -29,7 +29,8 @@ pub struct InspectArgs {
     #[arg(short = 'X', long = "property", value_name = "NAME=VALUE")]
     properties: Vec<String>,
     /// How many records to look at.
-    #[arg(short = 'n', long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    #[arg(short = 'n', long, default_value_t = 50)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=10_000))]
     records: u16,
     /// How long to wait for records, in seconds.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=600))]

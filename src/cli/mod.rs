@@ -11,12 +11,12 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
-/// Tells, while it happens, whether deployed models are still right, and asks for a new one when one
-/// is not.
+/// Tells, while it happens, whether deployed models are still right, and asks for a new one when
+/// one is not.
 ///
-/// tidemark reads predictions and ground truth from Kafka, joins them by id over event time, keeps live
-/// performance, drift and data quality for every model, version, slice and window, exposes them to
-/// Prometheus, and fires retraining webhooks.
+/// tidemark reads predictions and ground truth from Kafka, joins them by id over event time, keeps
+/// live performance, drift and data quality for every model, version, slice and window, exposes
+/// them to Prometheus, and fires retraining webhooks.
 ///
 /// To see it work, with nothing installed: tidemark demo
 ///
@@ -57,7 +57,8 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Run the daemon until it gets SIGTERM or SIGINT.
     Run(run::RunArgs),
-    /// Check a configuration: all faults at once, each with file, line and path; else what it means.
+    /// Check a configuration: all faults at once, each with file, line and path; else what it
+    /// means.
     Check(config::CheckArgs),
     /// Make a reference profile from CSV, JSON Lines or Parquet files.
     Profile(Box<profile::Command>),

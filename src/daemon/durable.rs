@@ -1,6 +1,7 @@
 //! The part of the state that is exported only once it is durable: counters.
 //!
-//! A counter that fell back after a crash would read as a reset, and `increase()` would count twice.
+//! A counter that fell back after a crash would read as a reset, and `increase()` would count
+//! twice.
 
 use crate::engine::counters::{DelayHistogram, VersionCounters};
 use crate::engine::effect::FiringKind;

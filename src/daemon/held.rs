@@ -220,8 +220,8 @@ impl Held {
         }
     }
 
-    /// Whether all shards of a group have been restored: the counters of a part of them would be less
-    /// than what was exported before.
+    /// Whether all shards of a group have been restored: the counters of a part of them would be
+    /// less than what was exported before.
     pub fn is_whole(&self, group: usize) -> bool {
         let expected = self
             .monitors
@@ -251,8 +251,8 @@ impl Held {
         self.durable.model(held.group, held.at)
     }
 
-    /// Snapshots what changed and hands it to the writer, shards first: a monitor that is behind its
-    /// shards asks again, one that is ahead of them would show less than before.
+    /// Snapshots what changed and hands it to the writer, shards first: a monitor that is behind
+    /// its shards asks again, one that is ahead of them would show less than before.
     pub fn checkpoint(&mut self) {
         if self.keeper.writing {
             return;
@@ -458,8 +458,8 @@ impl SourceHandler for Held {
             log_end = lost.log_end,
             "{}",
             if lost.beyond_end() {
-                "the log ends before the checkpoint's offset: the topic was truncated or made anew; \
-                 reading it from its start"
+                "the log ends before the checkpoint's offset: the topic was truncated or made \
+                 anew; reading it from its start"
             } else {
                 "records between the checkpoint and the log's start are gone (retention): they are \
                  missing from all numbers"
@@ -521,7 +521,8 @@ impl Held {
             }
         }
         if lost {
-            // The lineage that is away with a write must not come back to a shard that was read anew.
+            // The lineage that is away with a write must not come back to a shard that was read
+            // anew.
             self.finish_write(REVOKE_WITHIN);
             for &at in partitions {
                 let key = self.shard_key(at);

@@ -1,7 +1,7 @@
 //! Records in, rows applied: decodes what the source hands out and gives it to the shards.
 //!
-//! Every record is counted here in full: its rows are appended, refused, undeclared or a tombstone. What
-//! is refused also goes to the dead letters.
+//! Every record is counted here in full: its rows are appended, refused, undeclared or a tombstone.
+//! What is refused also goes to the dead letters.
 
 use super::setup::{Reader, TopicRole};
 use crate::decode::label::LabelOutput;
@@ -168,7 +168,8 @@ impl Intake {
         self.records = 0;
     }
 
-    /// Forgets the rows at hand: their partition is no longer ours, whoever has it reads them again.
+    /// Forgets the rows at hand: their partition is no longer ours, whoever has it reads them
+    /// again.
     pub fn discard(&mut self) {
         self.current = None;
         self.records = 0;

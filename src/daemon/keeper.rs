@@ -1,8 +1,8 @@
 //! Writes checkpoints in the background and reads them at the start.
 //!
-//! A snapshot is encoded on the engine's thread and written by a task; until the task reports, no other is
-//! written. What may only follow a durable checkpoint (exported counters, requests, offsets committed
-//! to Kafka, panes let go) waits for that report.
+//! A snapshot is encoded on the engine's thread and written by a task; until the task reports, no
+//! other is written. What may only follow a durable checkpoint (exported counters, requests,
+//! offsets committed to Kafka, panes let go) waits for that report.
 
 use crate::engine::shard::{GroupSpec, Shard};
 use crate::engine::state::{Section, SectionName, SnapshotKind, StateError};
@@ -35,8 +35,8 @@ pub enum RestoreError {
     #[error("{path}: {error}")]
     State { path: String, error: StateError },
     #[error(
-        "{path} was written with another layout (windows, features, slices, profile or join times of a \
-         model changed): restore the old configuration, or give this one another state.url"
+        "{path} was written with another layout (windows, features, slices, profile or join times \
+         of a model changed): restore the old configuration, or give this one another state.url"
     )]
     OtherLayout { path: String },
 }
@@ -168,7 +168,8 @@ impl Kept {
         if self.full_due || grown { SnapshotKind::Full } else { SnapshotKind::Delta }
     }
 
-    /// A write of these sections, if the lineage is here. Until it is reported done, the next is whole.
+    /// A write of these sections, if the lineage is here. Until it is reported done, the next is
+    /// whole.
     pub fn write(&mut self, key: Key, kind: SnapshotKind, sections: Vec<Section>) -> Option<Write> {
         let lineage = self.lineage.take()?;
         self.full_due = true;

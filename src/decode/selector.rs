@@ -3,7 +3,7 @@
 //! | written | means |
 //! |---|---|
 //! | `/a/b` | a JSON Pointer (RFC 6901) from the top of the payload |
-//! | `./a/b`, `.` | the same from the row, or the row itself; without `rows` the payload is the row |
+//! | `./a/b`, `.` | the same from the row, or the row itself: the payload, without `rows` |
 //! | `key` | the record's Kafka key, as text |
 //! | `header:NAME` | the last Kafka header of that name, as text |
 //! | a list of these | their canonical texts, joined by U+001F |

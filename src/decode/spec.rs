@@ -251,7 +251,8 @@ fn selector_faults(
                 .map(|part| format!("/{part}"))
                 .collect();
             let message = format!(
-                "`{pointer}` points into the array of rows; a place in the row is written `.{inside}`"
+                "`{pointer}` points into the array of rows; a place in the row is written \
+                 `.{inside}`"
             );
             faults.push(FieldFault::new(field, message));
         }

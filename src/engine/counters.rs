@@ -10,8 +10,8 @@ use super::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Upper bounds of the label delay's buckets, in seconds: 1s, 10s, 1m, 5m, 30m, 1h, 3h, 6h, 12h, 1d, 2d,
-/// 3d, 7d, 14d, 30d.
+/// Upper bounds of the label delay's buckets, in seconds: 1s, 10s, 1m, 5m, 30m, 1h, 3h, 6h, 12h,
+/// 1d, 2d, 3d, 7d, 14d, 30d.
 pub const DELAY_BUCKETS: [f64; 15] = [
     1.0,
     10.0,
@@ -90,7 +90,8 @@ impl DelayHistogram {
 }
 
 impl PairCounters {
-    /// Counts a pair; `predicted` is the positive class's probability (NaN: unknown) or the predicted value.
+    /// Counts a pair; `predicted` is the positive class's probability (NaN: unknown) or the
+    /// predicted value.
     pub fn pair(&mut self, decision: ClassCode, predicted: f64, label: LabelValue) {
         match label {
             LabelValue::Class(class) => {

@@ -137,11 +137,11 @@ pub struct PredictionBatch {
     /// xxh3-128 of the canonical id.
     pub ids: Vec<u128>,
     pub versions: TextColumn,
-    /// Binary: probability of the positive class, NaN if not given. Regression: the predicted value.
-    /// Multiclass: not used.
+    /// Binary: probability of the positive class, NaN if not given. Regression: the predicted
+    /// value. Multiclass: not used.
     pub scores: Vec<f64>,
-    /// Binary: 1 positive, 0 negative, or `CLASS_NONE` (then the threshold decides). Multiclass: the
-    /// predicted class, or `CLASS_NONE` (then the most probable). Regression: not used.
+    /// Binary: 1 positive, 0 negative, or `CLASS_NONE` (then the threshold decides). Multiclass:
+    /// the predicted class, or `CLASS_NONE` (then the most probable). Regression: not used.
     pub classes: Vec<ClassCode>,
     /// Multiclass only: row-major, one probability a class, NaN where not given.
     pub probabilities: Vec<f64>,

@@ -1,8 +1,10 @@
 //! Pairs a prediction with its label within the label horizon.
 //!
-//! Invariant: every verdict follows from the logs alone. Whether a label meets a prediction depends on
-//! their event times and on the label's own-partition watermark just before it, never on which of the
-//! two was read first; rows are let go only when no later record could meet them.
+//! Invariant: every verdict follows from the logs alone. Whether a label meets a prediction depends
+//! on their event times and on the label's own-partition watermark just before it, never on which
+//! of the two was read first; rows are let go only when no later record could meet them.
+
+mod expire;
 
 use super::event::{ClassCode, LabelValue, Position};
 use super::labels::{Contribution, Labels, Seen, contributions};
@@ -29,8 +31,8 @@ pub struct Pending {
     pub version: u16,
     /// The decision: 1 or 0 (binary), the class (multiclass).
     pub class: ClassCode,
-    /// Its row has been counted already: it took the place of one that had a label which it does not
-    /// meet itself.
+    /// Its row has been counted already: it took the place of one that had a label which it does
+    /// not meet itself.
     pub counted: bool,
 }
 
@@ -254,7 +256,8 @@ impl Join {
         Insert::Replaces(holder)
     }
 
-    /// Puts a prediction in the place of another one, with those of its labels that it meets itself.
+    /// Puts a prediction in the place of another one, with those of its labels that it meets
+    /// itself.
     fn replace(&mut self, prediction: Pending, holder: Pending, sink: &mut impl FnMut(Change<'_>)) {
         let same = |held: &Pending| {
             held.id == holder.id
@@ -325,8 +328,8 @@ impl Join {
         let mut best = self.correct(label, sink);
         let (spec, hash) = (self.spec, label.id as u64);
         let seen = seen(label);
-        // A label that comes after the implicit one is a correction, also when we have not given the
-        // implicit one yet, and must come within the time for corrections.
+        // A label that comes after the implicit one is a correction, also when we have not given
+        // the implicit one yet, and must come within the time for corrections.
         let too_late = |held: &Pending| {
             spec.absent_after.is_some_and(|absent| held.event_time + absent.delay < seen.key)
                 && label.own > held.event_time + spec.corrections_for
@@ -431,138 +434,6 @@ impl Join {
         let absent = self.spec.absent_after?;
         let at = prediction.event_time + absent.delay;
         Some(Seen { value: absent.value, event_time: at, key: at, position: None })
-    }
-
-    /// Gives implicit labels and lets go of what no later record can meet.
-    ///
-    /// `predictions` and `labels` are the closing watermarks of the two inputs.
-    pub fn advance(
-        &mut self,
-        predictions: Timestamp,
-        labels: Timestamp,
-        sink: &mut impl FnMut(Change<'_>),
-        released: &mut impl FnMut(&Pending, Release),
-    ) {
-        if let Some(absent) = self.spec.absent_after {
-            self.settle_absent(labels - absent.delay, sink);
-        } else {
-            let limit = self.expiry_limit(predictions, labels);
-            self.expire_pending(limit, released);
-        }
-        let limit = (labels - self.spec.corrections_for).min(self.duplicates_limit(predictions));
-        self.expire_matched(limit, released);
-    }
-
-    /// Lets unlabelled predictions go although the labels stand still: by the predictions' own time,
-    /// and only up to where it is known that there are no labels.
-    pub fn expire_silent(
-        &mut self,
-        predictions: Timestamp,
-        silent_to: Timestamp,
-        released: &mut impl FnMut(&Pending, Release),
-    ) {
-        let limit = self.expiry_limit(predictions, silent_to.min(predictions));
-        self.expire_pending(limit, released);
-    }
-
-    /// Predictions before this can meet no later label.
-    fn expiry_limit(&self, predictions: Timestamp, labels: Timestamp) -> Timestamp {
-        let hold = self.spec.horizon + self.spec.grace;
-        (labels - hold).min(self.duplicates_limit(predictions))
-    }
-
-    /// Predictions before this can have no later duplicate.
-    fn duplicates_limit(&self, predictions: Timestamp) -> Timestamp {
-        predictions - self.spec.corrections_for - self.time.allowed_lateness
-    }
-
-    fn settle_absent(&mut self, limit: Timestamp, sink: &mut impl FnMut(Change<'_>)) {
-        let mut early = Vec::new();
-        while self.pop_due(limit) {
-            let ids = std::mem::take(&mut self.scratch);
-            for &hash in &ids {
-                while let Some(prediction) = self.take_pending(hash, |held| held.event_time < limit)
-                {
-                    let Some(implicit) = self.implicit(&prediction) else { continue };
-                    let first = First {
-                        value: implicit.value,
-                        delay: implicit.event_time - prediction.event_time,
-                        implicit: true,
-                    };
-                    self.emit(&prediction, &[implicit], true, Some(first), false, sink);
-                    self.hold(prediction, Some(Labels::One(implicit)));
-                }
-                early.extend(self.pending.get_short(hash).map(|held| (held.event_time, hash)));
-            }
-            self.scratch = ids;
-        }
-        self.push_again(early);
-    }
-
-    fn expire_pending(&mut self, limit: Timestamp, released: &mut impl FnMut(&Pending, Release)) {
-        let mut early = Vec::new();
-        while self.pop_due(limit) {
-            let ids = std::mem::take(&mut self.scratch);
-            for &hash in &ids {
-                while let Some(row) = self.take_pending(hash, |held| held.event_time < limit) {
-                    self.forget(&row);
-                    released(&row, Release::Unlabelled);
-                }
-                early.extend(self.pending.get_short(hash).map(|held| (held.event_time, hash)));
-            }
-            self.scratch = ids;
-        }
-        self.push_again(early);
-    }
-
-    fn pop_due(&mut self, limit: Timestamp) -> bool {
-        self.scratch.clear();
-        self.due.pop(limit, &mut self.scratch)
-    }
-
-    /// A second that was due only in part, or ids that share their low half, come back later.
-    fn push_again(&mut self, mut early: Vec<(Timestamp, u64)>) {
-        early.sort_unstable();
-        early.dedup();
-        for (event_time, hash) in early {
-            self.due.push_short(event_time, hash);
-        }
-    }
-
-    fn expire_matched(&mut self, limit: Timestamp, released: &mut impl FnMut(&Pending, Release)) {
-        let mut early = Vec::new();
-        let mut ids = std::mem::take(&mut self.scratch);
-        ids.clear();
-        while self.settled.pop(limit, &mut ids) {
-            for hash in ids.drain(..) {
-                while let Some(row) =
-                    self.matched.take(hash, |held| held.prediction.event_time < limit)
-                {
-                    self.forget(&row.prediction);
-                    released(&row.prediction, Release::Settled);
-                }
-                early.extend(
-                    self.matched.get_short(hash).map(|held| (held.prediction.event_time, hash)),
-                );
-            }
-        }
-        self.scratch = ids;
-        early.sort_unstable();
-        early.dedup();
-        for (event_time, hash) in early {
-            self.settled.push_short(event_time, hash);
-        }
-    }
-
-    fn forget(&mut self, row: &Pending) {
-        self.note(row.id);
-        if self.spread {
-            self.origins.take(row.id as u64, |origins| {
-                origins.id == row.id
-                    && origins.version == row.version
-                    && origins.event_time == row.event_time
-            });
-        }
     }
 
     /// Puts back a row read from a checkpoint.

@@ -65,9 +65,9 @@ impl Labels {
     }
 }
 
-/// What the labels add to each stage, given the ascending deadlines of the prediction's pane. Stage i
-/// holds what became known after deadline i-1 and not after deadline i; the last stage the rest. The
-/// cells at a deadline are the sum of the stages up to it.
+/// What the labels add to each stage, given the ascending deadlines of the prediction's pane. Stage
+/// i holds what became known after deadline i-1 and not after deadline i; the last stage the rest.
+/// The cells at a deadline are the sum of the stages up to it.
 pub fn contributions(labels: &[Seen], deadlines: &[Timestamp], out: &mut Vec<Contribution>) {
     out.clear();
     if let [only] = labels {
@@ -92,8 +92,8 @@ pub fn contributions(labels: &[Seen], deadlines: &[Timestamp], out: &mut Vec<Con
     }
 }
 
-/// Drops labels that cannot count at any deadline: of each partition and stage only the last in the log can.
-/// So a label repeated without end takes bounded room.
+/// Drops labels that cannot count at any deadline: of each partition and stage only the last in the
+/// log can. So a label repeated without end takes bounded room.
 pub fn prune(labels: &mut Vec<Seen>, deadlines: &[Timestamp]) {
     let stage = |seen: &Seen| deadlines.partition_point(|&deadline| deadline < seen.key);
     let mut at = 0;
@@ -115,8 +115,8 @@ pub fn prune(labels: &mut Vec<Seen>, deadlines: &[Timestamp]) {
     }
 }
 
-/// Which label counts among those known at the deadline: of each partition the last in the log, and of
-/// those the one with the greatest (event time, partition, offset, row). An implicit one only if
+/// Which label counts among those known at the deadline: of each partition the last in the log, and
+/// of those the one with the greatest (event time, partition, offset, row). An implicit one only if
 /// there is no other.
 fn winner(labels: &[Seen], deadline: Timestamp) -> Option<&Seen> {
     let known = || labels.iter().filter(|seen| seen.key <= deadline);

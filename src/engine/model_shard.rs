@@ -242,8 +242,8 @@ impl ModelShard {
         self.join.held()
     }
 
-    /// Takes up a batch of predictions. `newest_before` says how far the partition had come before each
-    /// row; `waiting` are the labels that came first.
+    /// Takes up a batch of predictions. `newest_before` says how far the partition had come before
+    /// each row; `waiting` are the labels that came first.
     pub fn apply(
         &mut self,
         batch: &PredictionBatch,
@@ -330,7 +330,8 @@ impl ModelShard {
                 return Some(PredictionOutcome::Duplicate);
             }
             Insert::DuplicateElsewhere => {
-                // Features are not kept, so they cannot be taken back: every partition's first is folded.
+                // Features are not kept, so they cannot be taken back: every partition's first is
+                // folded.
                 self.select(row, &prediction);
                 self.free(&prediction);
                 return Some(PredictionOutcome::Duplicate);

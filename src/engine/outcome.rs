@@ -1,4 +1,5 @@
-//! How a row ends. Every row read ends in exactly one counted outcome, or is still pending or waiting.
+//! How a row ends. Every row read ends in exactly one counted outcome, or is still pending or
+//! waiting.
 
 use super::event::RefusalReason;
 use serde::{Deserialize, Serialize};
@@ -29,8 +30,8 @@ pub enum PredictionOutcome {
     NotJoined,
 }
 
-/// How the row of a label ended. The order is the rank: a row that meets several predictions ends as the
-/// first of these that any of them gave.
+/// How the row of a label ended. The order is the rank: a row that meets several predictions ends
+/// as the first of these that any of them gave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[repr(usize)]
 pub enum LabelOutcome {

@@ -1,8 +1,9 @@
 //! Probability rows of multiclass predictions that wait for a label.
 //!
-//! A row of up to `TOP_CLASSES_MAX` classes is kept whole. Of a longer one the most probable classes are
-//! kept, and the rest's mass is spread evenly over the others: a true class among them gives a log loss
-//! that is right on average and a rank that is only known to be beyond the kept ones.
+//! A row of up to `TOP_CLASSES_MAX` classes is kept whole. Of a longer one the most probable
+//! classes are kept, and the rest's mass is spread evenly over the others: a true class among them
+//! gives a log loss that is right on average and a rank that is only known to be beyond the kept
+//! ones.
 
 use super::event::ClassCode;
 use serde::{Deserialize, Serialize};

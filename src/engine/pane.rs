@@ -1,8 +1,8 @@
 //! Panes: disjoint stretches of event time whose sketches are merged into windows.
 //!
-//! Every prediction and every label updates exactly one pane. Panes shrink with age: when the finer windows
-//! over them are final they roll up into the next level's, feature sketches go when the last window
-//! over them has closed, and a pane goes when its last window is final.
+//! Every prediction and every label updates exactly one pane. Panes shrink with age: when the finer
+//! windows over them are final they roll up into the next level's, feature sketches go when the
+//! last window over them has closed, and a pane goes when its last window is final.
 
 use super::event::{ClassCode, PredictionBatch};
 use super::labels::Contribution;
@@ -465,9 +465,9 @@ impl PaneStore {
     }
 }
 
-/// For each full stage of a point (one a deadline, and one for what came later) the stage that a pane of
-/// this level keeps it in. A level that no longer takes part in a judgement does not tell its stage
-/// from the next one's.
+/// For each full stage of a point (one a deadline, and one for what came later) the stage that a
+/// pane of this level keeps it in. A level that no longer takes part in a judgement does not tell
+/// its stage from the next one's.
 fn stages(windows: &Windows, level: u8, at: Timestamp) -> Vec<usize> {
     let deadlines = windows.deadlines(at);
     let mut mapped = Vec::with_capacity(deadlines.len() + 1);

@@ -1,7 +1,7 @@
 //! Policies: what a disjoint window's evidence means, and what follows from it.
 //!
-//! A window is judged once, on the labels that were known at its deadline. Every answer carries its reason,
-//! above all when it is no.
+//! A window is judged once, on the labels that were known at its deadline. Every answer carries its
+//! reason, above all when it is no.
 
 use super::estimate::Estimate;
 use super::spec::{Action, Bound, Compare, Level, PolicySpec};
@@ -152,7 +152,8 @@ pub fn compare(estimate: &Estimate, bound: Bound, compare: Compare, threshold: f
                 Bound::Below(_) => interval.upper,
                 Bound::Above(_) => interval.lower,
             };
-            // A value beyond the bound that may be chance is not bad news, and not good news either.
+            // A value beyond the bound that may be chance is not bad news, and not good news
+            // either.
             if beyond(nearest) { Verdict::Bad } else { Verdict::Unknown(Hold::NotSure) }
         }
     }

@@ -1,7 +1,7 @@
 //! A request for a retraining: its deterministic id and its body, which is fixed when it is made.
 //!
-//! The body is the event `model.retraining.requested` with [`Evidence`], as JSON with fields in a fixed
-//! order, smaller than [`BODY_BYTES_MAX`]. It carries evidence (numbers, names of features,
+//! The body is the event `model.retraining.requested` with [`Evidence`], as JSON with fields in a
+//! fixed order, smaller than [`BODY_BYTES_MAX`]. It carries evidence (numbers, names of features,
 //! offsets) and never a value of a feature: those may be personal data.
 
 use super::text::clip;

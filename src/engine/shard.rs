@@ -1,7 +1,7 @@
 //! Our state for one co-partition: the inputs' progress, the join, the panes, the tally.
 //!
-//! A batch goes in; the models' partials come out. Every row that enters ends in exactly one counted
-//! outcome or is still pending or waiting: `audit` checks it.
+//! A batch goes in; the models' partials come out. Every row that enters ends in exactly one
+//! counted outcome or is still pending or waiting: `audit` checks it.
 
 use super::event::{LabelBatch, ModelIndex, Position, PredictionBatch};
 use super::join::Arriving;
@@ -391,8 +391,8 @@ fn count_for_models(
     }
 }
 
-/// Moves a partition's progress on over the rows of all its models in log order, and notes for each row how
-/// far the partition had come just before it: that alone decides lateness.
+/// Moves a partition's progress on over the rows of all its models in log order, and notes for each
+/// row how far the partition had come just before it: that alone decides lateness.
 fn observe(
     spec: &GroupSpec,
     input: &mut Input,

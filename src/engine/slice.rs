@@ -1,7 +1,7 @@
 //! Slices: subsets of the predictions by the values of one feature or a cross of several.
 //!
-//! A prediction carries bit-packed codes of the features that slices use, so that a label that comes
-//! much later still finds its slices without the record.
+//! A prediction carries bit-packed codes of the features that slices use, so that a label that
+//! comes much later still finds its slices without the record.
 
 use super::event::{CellState, FeatureColumn, PredictionBatch};
 use super::spec::{ModelSpec, SliceFeature, SliceValues};
@@ -165,8 +165,8 @@ impl Slicer {
         })
     }
 
-    /// Feature and value of each condition of a slice, e.g. `[("sex", "Male"), ("race", "OTHER")]`; empty for
-    /// the whole model.
+    /// Feature and value of each condition of a slice, e.g. `[("sex", "Male"), ("race", "OTHER")]`;
+    /// empty for the whole model.
     pub fn describe(&self, key: SliceKey) -> Vec<(String, String)> {
         let Some(members) = key.definition().and_then(|at| self.definitions.get(at)) else {
             return Vec::new();

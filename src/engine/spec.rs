@@ -66,7 +66,8 @@ pub struct FeatureSpec {
 #[derive(Clone, Debug)]
 pub enum FeatureKind {
     Numeric,
-    /// Canonical texts; a cell's code is the position here. The union over all profiles of the model.
+    /// Canonical texts; a cell's code is the position here. The union over all profiles of the
+    /// model.
     Categorical {
         dictionary: Arc<[String]>,
     },
@@ -78,8 +79,8 @@ pub struct SliceSpec {
     pub features: Vec<SliceFeature>,
 }
 
-/// A feature that slices predictions, and the values that get a slice of their own. Codes: position in
-/// the list of values, then one for `OTHER`, then one for missing.
+/// A feature that slices predictions, and the values that get a slice of their own. Codes: position
+/// in the list of values, then one for `OTHER`, then one for missing.
 #[derive(Clone, Debug)]
 pub struct SliceFeature {
     /// Position in `ModelSpec::features`.
@@ -118,7 +119,8 @@ pub struct JoinSpec {
     pub lead: Span,
     /// How far a label's partition may have advanced beyond the horizon when the label is read.
     pub grace: Span,
-    /// How long after its prediction a matched label can still be corrected; at most horizon + grace.
+    /// How long after its prediction a matched label can still be corrected; at most horizon +
+    /// grace.
     pub corrections_for: Span,
     pub silent_after: Option<Span>,
     pub absent_after: Option<AbsentLabel>,

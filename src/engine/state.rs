@@ -1,7 +1,7 @@
 //! A shard's state as bytes: whole, or only what changed since the last time.
 //!
-//! Sections are encoded with postcard. A whole snapshot and the deltas after it, applied in order, give
-//! the state back bit for bit. Versioning, checksums and files are the checkpoint's business.
+//! Sections are encoded with postcard. A whole snapshot and the deltas after it, applied in order,
+//! give the state back bit for bit. Versioning, checksums and files are the checkpoint's business.
 
 use super::counters::{DelayHistogram, VersionCounters};
 use super::join::{Matched, Origins, Pending};

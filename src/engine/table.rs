@@ -1,7 +1,7 @@
 //! Rows by id, and queues that give them back in event-time order.
 //!
-//! Ids are 128-bit hashes already, so their low half serves as the hash. The rows are spread over many
-//! small tables: a table that grows moves a small part of the rows, not all of them at once.
+//! Ids are 128-bit hashes already, so their low half serves as the hash. The rows are spread over
+//! many small tables: a table that grows moves a small part of the rows, not all of them at once.
 
 use super::time::Timestamp;
 use hashbrown::HashTable;
@@ -100,8 +100,8 @@ impl Queue {
             .is_some_and(|(&first, _)| Timestamp::from_secs(first) < limit)
     }
 
-    /// Moves the ids of the oldest second that starts before `limit` to `out`. Some of them may have an
-    /// event time at or after the limit: the caller pushes those again.
+    /// Moves the ids of the oldest second that starts before `limit` to `out`. Some of them may
+    /// have an event time at or after the limit: the caller pushes those again.
     pub fn pop(&mut self, limit: Timestamp, out: &mut Vec<u64>) -> bool {
         if !self.is_due(limit) {
             return false;

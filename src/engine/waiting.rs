@@ -1,7 +1,8 @@
 //! Labels that were read before all predictions they could meet.
 //!
-//! A label waits until the predictions' closing watermark says that none is to come. Only then is its row
-//! counted, as the best of what it met: so the count does not depend on which side was read first.
+//! A label waits until the predictions' closing watermark says that none is to come. Only then is
+//! its row counted, as the best of what it met: so the count does not depend on which side was read
+//! first.
 
 use super::event::{LabelValue, Position};
 use super::outcome::LabelOutcome;

@@ -1,8 +1,8 @@
 //! How far each partition has come in event time.
 //!
-//! The *own* watermark is a function of the log prefix alone and decides lateness; it never goes back.
-//! The *closing* watermark may also advance because the broker confirmed that we stand at the log end;
-//! it closes windows and expires state, and never makes a record late.
+//! The *own* watermark is a function of the log prefix alone and decides lateness; it never goes
+//! back. The *closing* watermark may also advance because the broker confirmed that we stand at the
+//! log end; it closes windows and expires state, and never makes a record late.
 
 use super::spec::TimeSpec;
 use super::time::{Span, Timestamp};

@@ -1,7 +1,7 @@
 //! Windows over event time, and the panes that they are merged from.
 //!
-//! A window is [end - size, end); ends lie at multiples of `every` from the model's origin. Panes are the
-//! greatest stretch that divides every size and slide.
+//! A window is [end - size, end); ends lie at multiples of `every` from the model's origin. Panes
+//! are the greatest stretch that divides every size and slide.
 
 use super::spec::{Condition, ModelSpec, WindowSpec};
 use super::time::{Span, Timestamp};
@@ -95,8 +95,8 @@ impl Windows {
     }
 }
 
-/// One level a distinct slide; each level's width is the greatest common divisor of all slides and sizes
-/// from there on, so that a pane of it fits into all those windows.
+/// One level a distinct slide; each level's width is the greatest common divisor of all slides and
+/// sizes from there on, so that a pane of it fits into all those windows.
 pub fn levels(specs: &[WindowSpec]) -> Vec<Level> {
     let mut by_slide: Vec<usize> = (0..specs.len()).collect();
     by_slide.sort_by_key(|&index| (specs[index].keep, specs[index].every));

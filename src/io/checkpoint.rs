@@ -44,8 +44,8 @@ pub enum StoreError {
     #[error("state.url: `{url}` is not a URL: {reason}")]
     InvalidUrl { url: String, reason: String },
     #[error(
-        "state.url: `{url}`: this program was built without support for it; use file:///a/directory \
-         or a build with the `cloud` feature"
+        "state.url: `{url}`: this program was built without support for it; use \
+         file:///a/directory or a build with the `cloud` feature"
     )]
     Unsupported { url: String },
     #[error("state.url: {}: {reason}", path.display())]

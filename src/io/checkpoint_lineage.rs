@@ -141,8 +141,9 @@ impl Lineage {
     /// Publishes a checkpoint and returns its seq. When this returns, it is durable and nobody
     /// else had taken over before it was.
     ///
-    /// After [`CommitError::Unavailable`] (or if the future was dropped) it may or may not have been
-    /// published; call again with the same or newer contents, since the last *successful* commit.
+    /// After [`CommitError::Unavailable`] (or if the future was dropped) it may or may not have
+    /// been published; call again with the same or newer contents, since the last *successful*
+    /// commit.
     ///
     /// # Errors
     /// See [`CommitError`].

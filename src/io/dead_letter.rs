@@ -2,8 +2,8 @@
 //!
 //! Key, value, headers and timestamp stay; headers with the names of Kafka Connect's dead letter
 //! queue tell where the record came from and why it is here, so that Connect's tools can read them.
-//! The stream never waits for a dead letter: beyond a rate, or when the producer's queue is full, it
-//! is counted and not written.
+//! The stream never waits for a dead letter: beyond a rate, or when the producer's queue is full,
+//! it is counted and not written.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

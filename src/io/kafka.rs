@@ -64,8 +64,8 @@ pub enum SourceEvent<'a> {
         record: Record<'a>,
     },
     /// Everything that could be read of the partition at `confirmed_at` (not what an open
-    /// transaction hides) has been handed out, and the partition is not paused. Repeated about every
-    /// second for as long as it holds.
+    /// transaction hides) has been handed out, and the partition is not paused. Repeated about
+    /// every second for as long as it holds.
     EndReached {
         at: TopicPartition,
         offset: i64,

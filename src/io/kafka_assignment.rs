@@ -1,8 +1,8 @@
 //! Which partitions the source reads, and from where.
 //!
-//! Whatever changes the assignment goes one way: what is read is given up, the handler is asked where
-//! to start, the brokers are asked what that means, and only then is anything read. So no record is
-//! handed out twice, or from an offset that nobody has seen.
+//! Whatever changes the assignment goes one way: what is read is given up, the handler is asked
+//! where to start, the brokers are asked what that means, and only then is anything read. So no
+//! record is handed out twice, or from an offset that nobody has seen.
 
 use std::sync::Arc;
 use std::sync::mpsc::channel;
@@ -70,8 +70,8 @@ impl KafkaSource {
         self.lookup.ask(Job::Resolve { generation: self.generation, wanted });
     }
 
-    /// Reads `partitions` from where the handler says now. Nothing is handed out until then, so that
-    /// no record comes twice.
+    /// Reads `partitions` from where the handler says now. Nothing is handed out until then, so
+    /// that no record comes twice.
     pub(super) fn start_over(
         &mut self,
         partitions: Vec<TopicPartition>,

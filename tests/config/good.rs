@@ -1,3 +1,5 @@
+//! Configurations that are right, and what they become.
+
 use super::{file, load, plan, profiles, small};
 use std::path::Path;
 use tidemark::config::{self, SecretOrPlain, Start};

@@ -60,7 +60,8 @@ fn the_example_of_the_documentation_is_proposed_whole() {
         })
     }));
     let expected = "{ id: /prediction_id, event_time: { path: /time, unit: rfc3339 }, version: \
-                    /model_version, score: /output/score, class: /output/class, features: /features }";
+                    /model_version, score: /output/score, class: /output/class, \
+                    features: /features }";
     assert_eq!(predictions(&found), yaml_of(expected));
     assert_eq!(found.task, Some("binary"));
     let yaml = found.to_yaml("income.predictions");
@@ -109,7 +110,8 @@ fn the_kafka_key_is_the_id_if_nothing_else_is() {
 fn an_array_of_rows_is_found_and_its_fields_are_the_rows() {
     let found = proposal(&samples(|i| {
         json!({ "request_id": i, "instances": [
-            { "p": 0.1, "amount": 7.5, "country": "FR" }, { "p": 0.2, "amount": 8.5, "country": "DE" },
+            { "p": 0.1, "amount": 7.5, "country": "FR" },
+            { "p": 0.2, "amount": 8.5, "country": "DE" },
         ] })
     }));
     let expected = "{ rows: /instances, id: /request_id, score: ./p, features: \

@@ -1,8 +1,8 @@
 //! A scenario on real data: the census rows as predictions and labels in Kafka.
 //!
-//! Event times lie within one hour of one day, two days ago, so that one window holds everything and is
-//! closed by idleness. Labels are delayed by up to two hours of event time and come in an order of
-//! their own; one in a hundred rows of both topics comes twice.
+//! Event times lie within one hour of one day, two days ago, so that one window holds everything
+//! and is closed by idleness. Labels are delayed by up to two hours of event time and come in an
+//! order of their own; one in a hundred rows of both topics comes twice.
 
 use crate::e2e::daemon::Installation;
 use crate::support::kafka_broker::{KafkaBroker, shared};
@@ -165,7 +165,8 @@ pub fn profile() -> &'static Path {
     })
 }
 
-/// Kafka settings that make reading take seconds: about a batch of predictions at a time, then a pause.
+/// Kafka settings that make reading take seconds: about a batch of predictions at a time, then a
+/// pause.
 pub const SLOWLY: &str = r#"
     fetch.message.max.bytes: "50000"
     queued.min.messages: "1"

@@ -33,8 +33,8 @@ pub struct Running {
 }
 
 impl Installation {
-    /// Writes the configuration. `@HOME` in it is the installation's directory, `@LISTEN` where HTTP
-    /// listens.
+    /// Writes the configuration. `@HOME` in it is the installation's directory, `@LISTEN` where
+    /// HTTP listens.
     pub fn new(config: &str) -> Self {
         let home = tempfile::Builder::new().prefix("tidemark-").tempdir().expect("a scratch dir");
         let installation = Self { home, port: 0, runs: 0 };

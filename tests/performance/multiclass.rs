@@ -1,3 +1,5 @@
+//! Metrics of multiclass models against numbers of other programs.
+
 use super::{Expected, cells_of, check, numbers, oracle, weights};
 use serde_json::Value;
 use tidemark::engine::event::{CLASS_OTHER, ClassCode};

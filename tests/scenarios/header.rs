@@ -6,17 +6,17 @@
 //! waiting_max 5              (labels that wait, beyond which they are shed)
 //! model NAME                 (what follows is about this one; without it there is one, `m`)
 //!   predictions TOPIC        labels TOPIC | none
-//!   task binary | task regression | task multiclass CLASS CLASS ...      top_k 2      weighted
-//!   horizon 1h   lead 0s   grace 0s   corrections_for 1h   out_of_orderness 0s   allowed_lateness 0s
-//!   idle_after 1m   future_tolerance 5m   silent_after 2h   start 10m   pending_max 5
-//!   absent_after 30m class 0   zone_offset 2h   (how far local time is ahead)
+//!   task binary | task regression | task multiclass CLASS ...      top_k 2      weighted
+//!   horizon 1h   lead 0s   grace 0s   corrections_for 1h   absent_after 30m class 0
+//!   out_of_orderness 0s   allowed_lateness 0s   idle_after 1m   future_tolerance 5m
+//!   silent_after 2h   start 10m   pending_max 5   zone_offset 2h   (how far local time is ahead)
 //!   windows 5m, 1h every 5m keep 2h
 //!   feature NAME VALUE ...   slice NAME VALUE ...   (of that feature, with a slice of their own)
 //!   reference [version V] FEATURE VALUE COUNT ... [baseline METRIC NUMBER]
 //!   coverage_min 0   support_min 1   revise_every 0s   history_windows 100
 //!   version_gone_after 1d   versions_max 16
-//!   policy NAME METRIC below|above NUMBER|baseline-N|baseline+N window 5m [age 10m] [min_labels 1]
-//!     [sure] [for 1] [retrain [cooldown 0s] [act_within 4h]]
+//!   policy NAME METRIC below|above NUMBER|baseline-N|baseline+N window 5m [age 10m]
+//!     [min_labels 1] [sure] [for 1] [retrain [cooldown 0s] [act_within 4h]]
 //!   policy NAME drift STATISTIC above NUMBER window 5m [min_predictions 1] [for 1] [retrain ...]
 //! ```
 

@@ -1,5 +1,5 @@
-//! The engine under seeded logs, read in any order, crashed and restored at any point, against a batch
-//! answer over the whole logs.
+//! The engine under seeded logs, read in any order, crashed and restored at any point, against a
+//! batch answer over the whole logs.
 
 mod compare;
 mod oracle;

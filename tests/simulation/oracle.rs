@@ -1,5 +1,6 @@
-//! The batch answer: whole logs in, outcomes, windows and judgements out. No state, no watermarks but
-//! those of the definition, nested loops; nothing of the engine's join, panes or monitor is used.
+//! The batch answer: whole logs in, outcomes, windows and judgements out. No state, no watermarks
+//! but those of the definition, nested loops; nothing of the engine's join, panes or monitor is
+//! used.
 
 use super::world::{LabelRecord, PredictionRecord, World};
 use std::collections::BTreeMap;
@@ -186,8 +187,8 @@ fn meet(
         }
         let key = label.record.event_time.max(own);
         let late_for_absent = absent.is_some_and(|absent| key > at + absent.delay);
-        // All but the first label are corrections, and come within their time; after an implicit label
-        // every real one is.
+        // All but the first label are corrections, and come within their time; after an implicit
+        // label every real one is.
         if (!met.is_empty() || late_for_absent) && own > at + join.corrections_for {
             continue;
         }

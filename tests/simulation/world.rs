@@ -38,8 +38,8 @@ pub struct LabelRecord {
 pub struct World {
     pub group: Arc<GroupSpec>,
     pub partitions: usize,
-    /// The broker confirms log ends at random times, so that what follows depends on when: only what
-    /// holds at all times can be checked.
+    /// The broker confirms log ends at random times, so that what follows depends on when: only
+    /// what holds at all times can be checked.
     pub confirms: bool,
     pub predictions: Vec<Vec<PredictionRecord>>,
     pub labels: Vec<Vec<LabelRecord>>,

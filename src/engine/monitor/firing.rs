@@ -75,7 +75,8 @@ impl Monitor {
         let due: Vec<WindowKey> = self
             .changed
             .iter()
-            // After a restart a shard may be behind what this monitor has seen: it reads again first.
+            // After a restart a shard may be behind what this monitor has seen: it reads again
+            // first.
             .filter(|(_, end)| *end < passed)
             .filter(|key| {
                 self.fired_at.get(key).is_none_or(|last| now - *last >= show.revise_every)
@@ -97,7 +98,8 @@ impl Monitor {
         }
     }
 
-    /// Only the newest windows fire again when they change: those that a gauge or the history shows.
+    /// Only the newest windows fire again when they change: those that a gauge or the history
+    /// shows.
     fn is_recent(&self, (index, end): WindowKey) -> bool {
         let spec = &self.context.windows.specs[usize::from(index)];
         let kept = i64::from(self.context.spec.show.history_windows);
@@ -114,7 +116,8 @@ impl Monitor {
         let lateness = self.context.spec.time.allowed_lateness;
         for index in 0..self.context.windows.specs.len() {
             let spec = self.context.windows.specs[index];
-            // After a restart a shard may be behind what this monitor has seen: it reads again first.
+            // After a restart a shard may be behind what this monitor has seen: it reads again
+            // first.
             let until = self
                 .last_passed(&spec, (labels - spec.keep).min(predictions - lateness))
                 .min(self.state.closed_through[index]);

@@ -103,8 +103,8 @@ impl Monitor {
         self.fired_at.clear();
     }
 
-    /// The predictions' and the labels' closing watermark: the least over the shards; `None` while a
-    /// shard is missing.
+    /// The predictions' and the labels' closing watermark: the least over the shards; `None` while
+    /// a shard is missing.
     pub fn closing(&self, shards: &[&Partial]) -> Option<(Timestamp, Timestamp)> {
         if shards.is_empty() || shards.len() < self.expected_shards {
             return None;
@@ -114,7 +114,8 @@ impl Monitor {
         Some((predictions, labels))
     }
 
-    /// Fires what is due, judges what is due. `seen` are the panes that changed since the last call.
+    /// Fires what is due, judges what is due. `seen` are the panes that changed since the last
+    /// call.
     pub fn advance(
         &mut self,
         shards: &[&Partial],

@@ -136,8 +136,8 @@ impl Monitor {
         versions
     }
 
-    /// The window that a version's gauges of one size show: the newest closed one with enough labels,
-    /// never older than the one before.
+    /// The window that a version's gauges of one size show: the newest closed one with enough
+    /// labels, never older than the one before.
     fn window(&mut self, shards: &[&Partial], version: &str, index: usize) -> Option<WindowReport> {
         let spec = self.context.windows.specs[index];
         let show = self.context.spec.show;
