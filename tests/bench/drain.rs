@@ -49,8 +49,8 @@ const FETCH: [(&str, &str); 3] = [
 struct Arguments {
     pairs: u64,
     runs: usize,
-    /// A command that gets the daemon's process id as its last argument: a profiler.
-    attach: Option<String>,
+    /// What the daemon runs under: a profiler with its options.
+    under: Option<String>,
 }
 
 /// What one process needed.
@@ -82,15 +82,15 @@ fn main() {
 }
 
 fn arguments(words: &[String]) -> Arguments {
-    let mut arguments = Arguments { pairs: 400_000, runs: 3, attach: None };
+    let mut arguments = Arguments { pairs: 400_000, runs: 3, under: None };
     let mut words = words.iter().filter(|word| *word != "--bench");
     while let Some(word) = words.next() {
         let value = words.next().unwrap_or_else(|| panic!("{word} needs a value"));
         match word.as_str() {
             "--pairs" => arguments.pairs = value.parse().unwrap(),
             "--runs" => arguments.runs = value.parse().unwrap(),
-            "--attach" => arguments.attach = Some(value.clone()),
-            _ => panic!("{word} is not --pairs, --runs or --attach"),
+            "--under" => arguments.under = Some(value.clone()),
+            _ => panic!("{word} is not --pairs, --runs or --under"),
         }
     }
     arguments
@@ -238,15 +238,9 @@ fn daemon(broker: &KafkaBroker, folder: &Path, run: usize, arguments: &Arguments
         .replace("file://.", &format!("file://{}", folder.display()));
     std::fs::write(folder.join("tidemark.yaml"), text).unwrap();
     let started_at = Instant::now();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_tidemark"))
-        .current_dir(folder)
-        .args(["run", "-c", "tidemark.yaml", "--log", "warn"])
-        .spawn()
-        .unwrap();
-    let profiler = arguments.attach.as_ref().map(|command| {
-        let shell = format!("exec {command} {}", child.id());
-        Command::new("sh").arg("-c").arg(shell).spawn().unwrap()
-    });
+    let mut words: Vec<&str> = arguments.under.iter().flat_map(|it| it.split(' ')).collect();
+    words.extend([env!("CARGO_BIN_EXE_tidemark"), "run", "-c", "tidemark.yaml", "--log", "warn"]);
+    let mut child = Command::new(words[0]).args(&words[1..]).current_dir(folder).spawn().unwrap();
     let counted = |page: &str| sum(page, "tidemark_labeled_predictions_total{");
     let mut page = String::new();
     while counted(&page) < arguments.pairs as f64 {
@@ -260,9 +254,6 @@ fn daemon(broker: &KafkaBroker, folder: &Path, run: usize, arguments: &Arguments
     let stopped = Command::new("kill").arg("-TERM").arg(child.id().to_string()).status().unwrap();
     assert!(stopped.success());
     let cpu_seconds = cpu_until_its_end(&mut child);
-    if let Some(mut profiler) = profiler {
-        profiler.wait().unwrap();
-    }
     let matched = "tidemark_prediction_rows_total{topic=\"bench.predictions\",\
                    model=\"bench\",outcome=\"matched\"}";
     assert_eq!(sum(&page, matched), arguments.pairs as f64, "{page}");
