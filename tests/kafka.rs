@@ -229,7 +229,7 @@ fn what_a_transaction_leaves_in_the_log_does_not_hide_the_end() {
 
 #[test]
 fn two_members_share_the_partitions_alike_for_both_topics_and_one_takes_over_from_the_other() {
-    let names: [String; 2] = topics("members", 4);
+    let names: [String; 2] = topics("members", 3);
     let group = unique("group");
     let member = || {
         let mut settings = settings(shared(), &group);
@@ -238,7 +238,7 @@ fn two_members_share_the_partitions_alike_for_both_topics_and_one_takes_over_fro
         KafkaSource::new(settings, names.to_vec(), SourceOptions::default()).unwrap()
     };
     for name in &names {
-        shared().produce(name, &numbered(0..4, 10));
+        shared().produce(name, &numbered(0..3, 10));
     }
     let (mut one, mut other) = (member(), member());
     // Both know how far anybody has come, as checkpoints would tell them.
@@ -246,27 +246,32 @@ fn two_members_share_the_partitions_alike_for_both_topics_and_one_takes_over_fro
     let mut second = Reader::earliest();
     let owned = |source: &KafkaSource| source.partitions().map(|it| it.at).collect::<Vec<_>>();
     let deadline = clock::monotonic() + PATIENCE;
-    while owned(&one).len() != 4 || owned(&other).len() != 4 {
+    // Three partitions for two members: any other strategy would tear some of them apart.
+    while owned(&one).len().min(owned(&other).len()) != 2 {
         reader.poll(&mut one);
         second.starts = reader.merged_positions(&second);
         second.poll(&mut other);
         reader.starts = second.merged_positions(&reader);
         assert!(clock::monotonic() < deadline, "no balance");
     }
+    for source in [&one, &other] {
+        let of_topic = |topic| owned(source).into_iter().filter(move |at| at.topic == topic);
+        let partitions = |topic| of_topic(topic).map(|at| at.partition).collect::<Vec<_>>();
+        assert_eq!(partitions(0), partitions(1));
+    }
     let mine = owned(&one);
-    assert_eq!((mine[0].partition, mine[1].partition), (mine[2].partition, mine[3].partition));
     assert!(owned(&other).iter().all(|theirs| !mine.contains(theirs)));
     assert!(one.close(PATIENCE));
     second.starts = reader.merged_positions(&second);
     for name in &names {
-        shared().produce(name, &numbered(0..4, 10));
+        shared().produce(name, &numbered(0..3, 10));
     }
     second.drive(&mut other, |second| {
         let (first, second) = (&reader.records, &second.records);
-        first.len() + second.len() >= 160
+        first.len() + second.len() >= 120
     });
-    assert_eq!(reader.records.len() + second.records.len(), 160, "each record once");
-    assert_eq!(owned(&other).len(), 8);
+    assert_eq!(reader.records.len() + second.records.len(), 120, "each record once");
+    assert_eq!(owned(&other).len(), 6);
 }
 
 #[test]

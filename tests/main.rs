@@ -4,13 +4,16 @@
 mod checkpoint;
 mod config;
 mod decode;
+mod demo;
 mod drift;
+mod e2e;
 mod http;
 mod kafka;
 mod laws;
 mod performance;
 mod profile;
 mod project;
+mod scenarios;
 mod simulation;
 mod support;
 mod telemetry;

@@ -1,6 +1,7 @@
 //! Commands, each in a file of its own. Exit codes: 0 done, 1 failed, 2 the input is at fault.
 
 mod config;
+mod demo;
 mod inspect;
 mod profile;
 mod run;
@@ -16,6 +17,8 @@ use tracing_subscriber::EnvFilter;
 /// tidemark reads predictions and ground truth from Kafka, joins them by id over event time, keeps live
 /// performance, drift and data quality for every model, version, slice and window, exposes them to
 /// Prometheus, and fires retraining webhooks.
+///
+/// To see it work, with nothing installed: tidemark demo
 ///
 /// To begin with your own topics:
 ///   tidemark inspect income.predictions -b 127.0.0.1:9092    # proposes the fields
@@ -34,9 +37,9 @@ struct Cli {
 #[derive(Args)]
 struct Log {
     /// What is logged to standard error: error, warn, info, debug or trace, or a filter such as
-    /// `info,tidemark::io::kafka=debug`.
-    #[arg(long, global = true, env = "TIDEMARK_LOG", default_value = "info")]
-    log: String,
+    /// `info,tidemark::io::kafka=debug`. Absent: info; of the demo, which fills the screen, error.
+    #[arg(long, global = true, env = "TIDEMARK_LOG")]
+    log: Option<String>,
     /// How it is logged.
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
@@ -50,6 +53,8 @@ enum LogFormat {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Show all of it at work: a model goes wrong for some people, is found out, and is retrained.
+    Demo(demo::DemoArgs),
     /// Run the daemon until it gets SIGTERM or SIGINT.
     Run(run::RunArgs),
     /// Check a configuration: all faults at once, each with file, line and path; else what it means.
@@ -64,11 +69,12 @@ enum Command {
 
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    if let Err(error) = start_log(&cli.log) {
+    if let Err(error) = start_log(&cli.log, matches!(cli.command, Command::Demo(_))) {
         eprintln!("--log: {error}");
         return ExitCode::from(2);
     }
     match cli.command {
+        Command::Demo(args) => demo::demo(args),
         Command::Run(args) => run::run(&args),
         Command::Check(args) => config::check(&args),
         Command::Profile(args) => profile::profile(*args),
@@ -77,8 +83,9 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn start_log(log: &Log) -> Result<(), String> {
-    let filter = EnvFilter::try_new(&log.log).map_err(|error| error.to_string())?;
+fn start_log(log: &Log, quiet: bool) -> Result<(), String> {
+    let wanted = log.log.as_deref().unwrap_or(if quiet { "error" } else { "info" });
+    let filter = EnvFilter::try_new(wanted).map_err(|error| error.to_string())?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -41,7 +41,8 @@ pub fn stop_on_signals(daemon: &Daemon) {
     });
 }
 
-async fn wait_for_signals(stop: &Arc<AtomicBool>) -> std::io::Result<()> {
+/// Sets `stop` at the first signal, ends the process at the second.
+pub async fn wait_for_signals(stop: &Arc<AtomicBool>) -> std::io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     loop {

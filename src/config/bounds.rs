@@ -1,5 +1,5 @@
-//! The least and the greatest value of every option that has them, in one table. `config/default.yaml`
-//! tells them to the user; a test compares the two.
+//! The least and the greatest value of every option that has them, in one table.
+//! `config/default.yaml` tells them to the user; a test compares the two.
 
 use super::value::{DurationText, SizeText};
 use crate::engine::time::Span;
@@ -11,7 +11,7 @@ pub const BOUNDS: &[(&str, &str, &str)] = &[
     ("state.memory_max", "16MiB", "16TiB"),
     ("http.series_max", "100", "100000"),
     ("dead_letters.rate_max", "1", "1000000"),
-    ("webhooks.timeout", "1s", "5m"),
+    ("webhooks.timeout", "1s", "2m"),
     ("webhooks.give_up_after", "1m", "30d"),
     ("models.versions_max", "1", "256"),
     ("models.slice_values_max", "1", "1000"),

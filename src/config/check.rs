@@ -2,11 +2,9 @@
 //! take. For a person; not a format.
 
 use super::plan::{LabelTopic, Plan, PredictionTopic, Start};
-use super::size::{
-    ENTRY_BYTES, ModelSize, OUTPUT_BYTES, TABLE_PERCENT, code_bits, model_size, pane_size,
-    show_bytes, slice_cells, value_count,
-};
+use super::size::{ModelSize, code_bits, model_size, pane_size, show_bytes, slice_cells};
 use crate::decode::selector::Selector;
+use crate::engine::reference::Profile;
 use crate::engine::spec::{
     Action, Bound, Compare, Condition, FeatureKind, Level, ModelSpec, PolicySpec, SliceFeature,
     SliceValues, Task, WindowSpec,
@@ -57,7 +55,12 @@ fn write_plan(out: &mut String, plan: &Plan) -> fmt::Result {
 }
 
 fn write_group(out: &mut String, plan: &Plan, group: &super::GroupPlan) -> fmt::Result {
-    writeln!(out, "\ngroup {} (topics with equal partition counts and keys)", group.name)?;
+    let how = if group.spread {
+        "one process reads all partitions"
+    } else {
+        "topics with equal partition counts and keys"
+    };
+    writeln!(out, "\ngroup {} ({how})", group.name)?;
     for &position in &group.predictions {
         write_predictions(out, plan, &plan.prediction_topics[position])?;
     }
@@ -169,20 +172,18 @@ fn write_reference(out: &mut String, model: &ModelSpec) -> fmt::Result {
     let numeric = model.features.iter().filter(|f| matches!(f.kind, FeatureKind::Numeric)).count();
     let categorical = model.features.len() - numeric;
     writeln!(out, "  features  {numeric} numeric, {categorical} categorical")?;
-    let profile = |rows: u64, hash: &str| {
-        let hash: String = hash.chars().take(19).collect();
-        format!("{rows} rows, {hash}")
+    let profile = |profile: &Profile| {
+        let hash: String = profile.content_hash.chars().take(19).collect();
+        let seen =
+            if profile.trained_on { ", the data it was trained on: expect less" } else { "" };
+        format!("{} rows, {hash}{seen}", profile.rows)
     };
     match &model.reference {
-        Some(default) => {
-            let default = profile(default.rows, &default.content_hash);
-            writeln!(out, "  reference {default}")?;
-        }
+        Some(default) => writeln!(out, "  reference {}", profile(default))?,
         None => writeln!(out, "  reference none: no drift")?,
     }
     for (version, own) in &model.version_references {
-        let own = profile(own.rows, &own.content_hash);
-        writeln!(out, "            version {}: {own}", shown(version))?;
+        writeln!(out, "            version {}: {}", shown(version), profile(own))?;
     }
     Ok(())
 }
@@ -205,7 +206,7 @@ fn slice_feature(feature: &SliceFeature) -> String {
     if values.len() > VALUES_SHOWN_MAX {
         list.push_str(", ...");
     }
-    let count = value_count(feature);
+    let count = feature.value_count();
     let how = match &feature.values {
         SliceValues::Categories(_) => "values",
         SliceValues::Edges(_) => "ranges by edges",
@@ -267,8 +268,7 @@ fn write_size(out: &mut String, model: &ModelSpec, size: &ModelSize) -> fmt::Res
     let bits = code_bits(&model.slices);
     writeln!(
         out,
-        "            {} for {} pending predictions of {} bytes: ({ENTRY_BYTES} + {OUTPUT_BYTES} + \
-         {bits} bits of codes) x {TABLE_PERCENT}%",
+        "            {} for {} pending predictions of {} bytes ({bits} of 128 bits of slice codes)",
         show_bytes(size.pending_bytes),
         model.join.pending_max,
         size.pending_entry_bytes,

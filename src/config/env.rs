@@ -1,8 +1,8 @@
-//! Environment variables in a configuration: `${NAME}` and `${NAME:-default}` in any scalar, `$$` for
-//! a dollar sign.
+//! Environment variables in a configuration: `${NAME}` and `${NAME:-default}` in any scalar, `$$`
+//! for a dollar sign.
 //!
-//! The values go into scalars that are parsed already, so that none of them can add a key, a list or
-//! a line. An empty value stays an empty text and does not turn into "nothing".
+//! The values go into scalars that are parsed already, so that none of them can add a key, a list
+//! or a line. An empty value stays an empty text and does not turn into "nothing".
 
 use super::Environment;
 use super::fault::{Fault, quoted};

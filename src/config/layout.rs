@@ -1,13 +1,15 @@
 //! The hash of a model's layout: of everything that gives panes and pending entries their shape.
 //!
-//! State of another layout cannot be merged with new state: codes would mean other values, bins other
-//! ranges, panes other stretches of time. Policies, gauges, URLs, topics and the places of fields in
-//! records do not count: they may change without losing state.
+//! State of another layout cannot be merged with new state: codes would mean other values, bins
+//! other ranges, panes other stretches of time. Gauges, URLs, topics and the places of fields in
+//! records do not count: they may change without losing state. Of policies only the moments at
+//! which they judge do.
 
 use super::plan::PlanHash;
 use crate::engine::event::LabelValue;
 use crate::engine::reference::Profile;
 use crate::engine::spec::{FeatureKind, FeatureSpec, ModelSpec, SliceSpec, SliceValues, Task};
+use crate::engine::window::Windows;
 use serde_json::{Value, json};
 
 /// The version of the shapes themselves: to be raised when the meaning of panes or entries changes
@@ -22,6 +24,11 @@ pub fn hash(model: &ModelSpec) -> PlanHash {
 fn describe(model: &ModelSpec) -> Value {
     let (time, join) = (&model.time, &model.join);
     let windows: Vec<_> = model.windows.iter().map(|w| (w.size.0, w.every.0, w.keep.0)).collect();
+    let judgements: Vec<_> = Windows::new(model)
+        .judgements
+        .iter()
+        .map(|judgement| (judgement.window.0, judgement.label_age.0))
+        .collect();
     let versions: Vec<_> = model
         .version_references
         .iter()
@@ -45,6 +52,8 @@ fn describe(model: &ModelSpec) -> Value {
         "versions_max": model.versions_max,
         "slices": model.slices.iter().map(slice).collect::<Vec<_>>(),
         "windows": windows,
+        // Panes keep labels apart by these moments.
+        "judgements": judgements,
         "time": {
             "origin": time.origin.0,
             "out_of_orderness": time.out_of_orderness.0,

@@ -1,7 +1,7 @@
 //! From a YAML file to a [`Plan`].
 //!
 //! ```text
-//! bytes -> tree (tree.rs) -> variables (env.rs) -> Config (read.rs, written.rs) -> Plan (validate/)
+//! bytes -> tree (tree.rs) -> variables (env.rs) -> Config (read.rs) -> Plan (validate/)
 //! ```
 //!
 //! Faults are collected along the whole way. Each knows its path, the tree knows the path's line.

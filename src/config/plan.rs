@@ -43,6 +43,7 @@ pub struct KafkaPlan {
     /// librdkafka's `bootstrap.servers`.
     pub bootstrap: String,
     pub group_id: String,
+    pub co_partitioned: bool,
     /// librdkafka properties as they are passed through; none of those that tidemark owns.
     pub properties: BTreeMap<String, SecretOrPlain>,
 }

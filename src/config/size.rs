@@ -3,41 +3,51 @@
 //! For each model,
 //!
 //! ```text
-//! pending = pending_max * (ENTRY + OUTPUT + code bits / 8) * TABLE / 100
-//! panes   = sum over levels: panes of the level * (PANE + (1 + slice cells) * cells)
+//! entry   = (ENTRY + 1) * TABLE / 100 + QUEUE, and for multiclass the kept probabilities
+//! pending = pending_max * entry
+//! cells   = SLICE + scores at arrival + stages * (SUMS + counts by label)
+//! panes   = sum over levels: panes * (PANE + cells of the whole + slice cells * cells)
 //! drift   = panes until the largest window has closed * sum over features of their bins
 //! ```
 //!
 //! A level is the stretch of ages in which the same windows still need panes: the younger windows
 //! need short ones, and where the `keep` of a window ends its panes are merged into longer ones.
-//! The worst case means that every bin of every slice is hit in every pane, by predictions of one
-//! version (others share the same traffic), and that a score bin has one decision.
+//! There is a stage for each moment at which policies judge, and one for later labels.
+//!
+//! The worst case means that every bin of every slice is hit in every pane and stage, by
+//! predictions of one version (others share the traffic), and that a score bin has one decision.
 
 use super::bounds::bounds;
 use super::plan::Plan;
+use crate::engine::join::Pending;
+use crate::engine::outputs::TOP_CLASSES_MAX;
 use crate::engine::reference::Distribution;
+use crate::engine::score::Resolution;
 use crate::engine::spec::{
     FeatureKind, ModelSpec, SliceFeature, SliceSpec, SliceValues, Task, WindowSpec,
 };
 use crate::engine::time::Span;
+use crate::engine::window::{Windows, levels};
 
-/// Fixed part of a pending prediction: hash, times, weight, flags.
-pub const ENTRY_BYTES: u64 = 48;
-/// The task's output of a pending prediction.
-pub const OUTPUT_BYTES: u64 = 8;
+/// A pending prediction: hash, time, output, weight, codes of slices.
+pub const ENTRY_BYTES: u64 = size_of::<Pending>() as u64;
 /// What hash tables take for 100 bytes of entries: between two growths they are 7/16 to 7/8 full.
 pub const TABLE_PERCENT: u64 = 160;
-/// A pane apart from its cells: times, version, maps.
+/// Its place in the queue that lets it go.
+pub const QUEUE_BYTES: u64 = 8;
+/// A kept probability of a multiclass prediction, and what all of them take besides.
+pub const PROBABILITY_BYTES: u64 = 16;
+pub const PROBABILITIES_BYTES: u64 = 40;
+/// A pane apart from its cells: times, version, offsets.
 pub const PANE_BYTES: u64 = 256;
+/// A slice in a pane apart from its cells.
+pub const SLICE_BYTES: u64 = 128;
 /// A count in a sparse map of cells.
 pub const COUNT_BYTES: u64 = 8;
 /// A weighted count: rows, sum of weights, sum of their squares.
 pub const WEIGHT_BYTES: u64 = 40;
-/// Fixed sums of one slice cell: losses, moments, calibration.
+/// Fixed sums of a stage: losses, moments, calibration.
 pub const SUMS_BYTES: u64 = 1_024;
-/// Score bins of the whole model and of a slice.
-pub const SCORE_BINS: u64 = 2_048;
-pub const SLICE_SCORE_BINS: u64 = 256;
 /// Bins of absolute errors of the whole model and of a slice (regression).
 pub const ERROR_BINS: u64 = 1_024;
 pub const SLICE_ERROR_BINS: u64 = 256;
@@ -63,28 +73,12 @@ impl ModelSize {
 
 /// The greatest stretch that divides every window's size and slide; `None` without windows.
 pub fn pane_size(windows: &[WindowSpec]) -> Option<Span> {
-    let divisor = windows.iter().flat_map(|w| [w.size.0, w.every.0]).fold(0, gcd);
-    (divisor > 0).then_some(Span(divisor))
-}
-
-fn gcd(mut left: i64, mut right: i64) -> i64 {
-    while right != 0 {
-        (left, right) = (right, left % right);
-    }
-    left
-}
-
-/// Values with a slice of their own.
-pub fn value_count(feature: &SliceFeature) -> u64 {
-    match &feature.values {
-        SliceValues::Categories(values) => values.len() as u64,
-        SliceValues::Edges(edges) => edges.len() as u64 + 1,
-    }
+    levels(windows).first().map(|level| level.width).filter(|&width| width > Span::ZERO)
 }
 
 /// Cells of a slice: the product of its features' values, each with `OTHER` and missing.
 pub fn slice_cells(slice: &SliceSpec) -> u64 {
-    slice.features.iter().fold(1_u64, |cells, f| cells.saturating_mul(value_count(f) + 2))
+    slice.features.iter().fold(1_u64, |cells, f| cells.saturating_mul(f.code_count().into()))
 }
 
 /// Bits of a pending prediction for the codes of the features that slices use; a feature that two
@@ -96,7 +90,7 @@ pub fn code_bits(slices: &[SliceSpec]) -> u32 {
             seen.push(feature);
         }
     }
-    seen.into_iter().map(|feature| u64::BITS - (value_count(feature) + 1).leading_zeros()).sum()
+    seen.into_iter().map(SliceFeature::code_bits).sum()
 }
 
 fn same_codes(left: &SliceFeature, right: &SliceFeature) -> bool {
@@ -109,40 +103,49 @@ fn same_codes(left: &SliceFeature, right: &SliceFeature) -> bool {
 }
 
 /// Panes of each level, youngest first.
-fn levels(model: &ModelSpec) -> Vec<u64> {
-    let mut windows: Vec<WindowSpec> = model.windows.clone();
-    windows.sort_by_key(|window| window.keep + window.size);
+fn pane_counts(windows: &[WindowSpec]) -> Vec<u64> {
+    let levels = levels(windows);
     let mut from = Span::ZERO;
-    let mut levels = Vec::new();
-    for (position, window) in windows.iter().enumerate() {
-        let until = window.keep + window.size;
-        let Some(pane) = pane_size(&windows[position..]) else { continue };
-        let stretch = (until - from).0.max(0);
-        levels.push(u64::try_from(stretch / pane.0 + 1).unwrap_or(0));
+    let mut counts = Vec::new();
+    for (position, level) in levels.iter().enumerate() {
+        let next = levels.get(position + 1).map_or(&[][..], |next| &next.windows);
+        let done = level.windows.iter().filter(|window| !next.contains(window));
+        let until = done.map(|&window| windows[window].size + windows[window].keep).max();
+        let until = until.unwrap_or(from).max(from);
+        counts.push(u64::try_from((until - from).0 / level.width.0 + 1).unwrap_or(0));
         from = until;
     }
-    levels
+    counts
 }
 
 /// Bytes of the cells of the whole model, or of one cell of a slice.
-fn cell_bytes(model: &ModelSpec, whole: bool) -> u64 {
+fn cell_bytes(model: &ModelSpec, resolution: Resolution) -> u64 {
     let count = if model.weighted { WEIGHT_BYTES } else { COUNT_BYTES };
-    let counts = match &model.task {
-        // For each bin: predictions, and labels of both classes.
-        Task::Binary { .. } => 3 * if whole { SCORE_BINS } else { SLICE_SCORE_BINS },
+    let (arrived, labelled) = match &model.task {
+        Task::Binary { .. } => (resolution.bins() as u64, 2 * resolution.bins() as u64),
         Task::Multiclass { classes, .. } => {
             let classes = classes.len() as u64 + 1;
-            classes * classes + classes
+            (0, classes * classes + classes)
         }
-        Task::Regression { .. } => {
-            if whole {
-                ERROR_BINS
-            } else {
-                SLICE_ERROR_BINS
-            }
-        }
+        Task::Regression { .. } => match resolution {
+            Resolution::Fine => (0, ERROR_BINS),
+            Resolution::Coarse => (0, SLICE_ERROR_BINS),
+        },
     };
-    SUMS_BYTES + counts * count
+    let stages = Windows::new(model).judgements.len() as u64 + 1;
+    SLICE_BYTES + arrived * count + stages * (SUMS_BYTES + labelled * count)
+}
+
+/// Bytes of a pending prediction.
+fn entry_bytes(model: &ModelSpec) -> u64 {
+    let probabilities = match &model.task {
+        Task::Multiclass { classes, .. } => {
+            let kept = classes.len().min(TOP_CLASSES_MAX) as u64;
+            PROBABILITIES_BYTES + kept * PROBABILITY_BYTES
+        }
+        Task::Binary { .. } | Task::Regression { .. } => 0,
+    };
+    (ENTRY_BYTES + 1) * TABLE_PERCENT / 100 + QUEUE_BYTES + probabilities
 }
 
 /// Bytes of the feature sketches of one pane.
@@ -171,15 +174,14 @@ fn sketch_bytes(model: &ModelSpec) -> u64 {
 pub fn model_size(model: &ModelSpec) -> ModelSize {
     let slice_cells =
         model.slices.iter().fold(0_u64, |sum, slice| sum.saturating_add(self::slice_cells(slice)));
-    let panes: u64 = levels(model).iter().sum();
+    let panes: u64 = pane_counts(&model.windows).iter().sum();
     let one = PANE_BYTES
-        .saturating_add(cell_bytes(model, true))
-        .saturating_add(slice_cells.saturating_mul(cell_bytes(model, false)));
+        .saturating_add(cell_bytes(model, Resolution::Fine))
+        .saturating_add(slice_cells.saturating_mul(cell_bytes(model, Resolution::Coarse)));
     let largest = model.windows.iter().map(|window| window.size).max().unwrap_or(Span::ZERO);
     let open = largest + model.time.allowed_lateness + model.time.out_of_orderness;
     let open_panes = pane_size(&model.windows).map_or(0, |pane| open.0 / pane.0 + 1);
-    let entry = ENTRY_BYTES + OUTPUT_BYTES + u64::from(code_bits(&model.slices).div_ceil(8));
-    let entry = entry * TABLE_PERCENT / 100;
+    let entry = entry_bytes(model);
     ModelSize {
         panes,
         slice_cells,
@@ -201,8 +203,8 @@ pub fn refuse(plan: &Plan) -> Option<(String, String)> {
         plan.models.iter().zip(&sizes).max_by_key(|(_, size)| size.total_bytes())?;
     let greatest = bounds("state.memory_max").map_or("", |(_, greatest)| greatest);
     let message = format!(
-        "the worst case needs {}, more than memory_max, {}. The most is for the model `{}`: {} for {} \
-         panes with {} slice cells each, {} for pending predictions. Raise memory_max (at most \
+        "the worst case needs {}, more than memory_max, {}. The most is for the model `{}`: {} for \
+         {} panes with {} slice cells each, {} for pending predictions. Raise memory_max (at most \
          {greatest}), let small windows go early (`keep`), cut slices or `labels.pending_max`",
         show_bytes(total),
         show_bytes(plan.state.memory_max_bytes),

@@ -1,8 +1,8 @@
 //! The configuration file as a tree whose every node knows its line.
 //!
 //! The parser's events become a tree here (and not structs at once) so that variables are put into
-//! scalars that are already parsed, so that a path can be mapped to its line when a check fails much
-//! later, and so that reading can go on after a fault. Everything is bounded: bytes, nodes, depth.
+//! scalars that are already parsed, so that a path can be mapped to its line when a check fails
+//! much later, and so that reading can go on after a fault. Bytes, nodes and depth are bounded.
 
 use super::fault::{Fault, Mark, quoted};
 use serde_saphyr::granit_parser::{self, Event, Parser, ScalarStyle, ScanError, Span, Tag};
@@ -103,8 +103,8 @@ impl Node {
         }
     }
 
-    /// The message without a value that came from a variable: it may be a secret. What the file says
-    /// stands in its place.
+    /// The message without a value that came from a variable: it may be a secret. What the file
+    /// says stands in its place.
     pub fn hide_value(&self, message: String) -> String {
         match &self.kind {
             Kind::Scalar(Scalar { text, written: Some(written) }) if !text.is_empty() => {

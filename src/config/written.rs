@@ -1,6 +1,6 @@
-//! The configuration as a user writes it. Every field may be absent: `config/default.yaml` states the
-//! defaults, and validation says what is missing. The doc comments become the JSON schema. What may hold
-//! secrets has no Debug.
+//! The configuration as a user writes it. Every field may be absent: `config/default.yaml` states
+//! the defaults, and validation says what is missing. The doc comments become the JSON schema. What
+//! may hold secrets has no Debug.
 
 use super::plan::Format;
 use super::value::{DurationText, Form, List, Number, ScalarOrList, Share, SizeText, Text};
@@ -25,7 +25,8 @@ pub struct Config {
     pub kafka: Option<KafkaConfig>,
     pub state: Option<StateConfig>,
     pub http: Option<HttpConfig>,
-    /// Refused records go to this topic, with origin and reason in the headers. Absent: counted only.
+    /// Refused records go to this topic, with origin and reason in the headers. Absent: counted
+    /// only.
     pub dead_letters: Option<DeadLettersConfig>,
     /// Where requests for retraining go.
     pub webhooks: Option<List<WebhookConfig>>,
@@ -42,6 +43,8 @@ pub struct KafkaConfig {
     pub bootstrap_servers: Option<Text>,
     /// Consumer group; daemons with the same one share the partitions.
     pub group_id: Option<Text>,
+    /// Whether a prediction and its label are in the same partition number of their topics.
+    pub co_partitioned: Option<bool>,
     /// Any librdkafka property, passed through. `NAME_file: PATH` takes the value from a file.
     pub properties: Option<BTreeMap<String, Option<Text>>>,
 }
@@ -317,7 +320,7 @@ pub struct ShowConfig {
     /// A window that changes is published again at most this often.
     pub revise_every: Option<DurationText>,
     /// How many of the newest closed windows of each size are published again when they change.
-    pub history_windows: Option<u32>,
+    pub history_windows: Option<u64>,
     /// Series of a version that has not predicted for this long disappear.
     pub version_gone_after: Option<DurationText>,
 }

@@ -12,8 +12,8 @@ use crate::io::clock;
 use crate::io::http::Readiness;
 use crate::io::kafka::KafkaSource;
 use crate::io::telemetry::{
-    BATCH_SECONDS, CONSUMER_CONNECTED, CONSUMER_RECREATIONS, Counter, Gauge, Histogram, READY,
-    SnapshotDesk, Telemetry,
+    BATCH_SECONDS, CONSUMER_CONNECTED, CONSUMER_REBALANCES, CONSUMER_RECREATIONS, Counter, Gauge,
+    Histogram, POLL_SECONDS, READY, SnapshotDesk, Telemetry,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -58,6 +58,8 @@ pub struct Engine {
 }
 
 struct Meters {
+    poll_seconds: Histogram,
+    rebalances: Counter,
     batch_seconds: Histogram,
     connected: Gauge,
     ready: Gauge,
@@ -90,6 +92,8 @@ impl Engine {
             channels,
             observer,
             meters: Meters {
+                poll_seconds: telemetry.histogram(&POLL_SECONDS, &[]),
+                rebalances: telemetry.counter(&CONSUMER_REBALANCES, &[]),
                 batch_seconds: telemetry.histogram(&BATCH_SECONDS, &[]),
                 connected: telemetry.gauge(&CONSUMER_CONNECTED, &[]),
                 ready: telemetry.gauge(&READY, &[]),
@@ -113,8 +117,10 @@ impl Engine {
     }
 
     fn round(&mut self) {
+        let polled_at = clock::monotonic();
         let records = self.source.poll(ROUND_WAIT, ROUND_RECORDS, &mut self.held);
         let started_at = clock::monotonic();
+        self.meters.poll_seconds.observe(started_at.duration_since(polled_at).as_secs_f64());
         self.held.flush();
         if self.held.fatal.is_some() {
             return;
@@ -171,13 +177,20 @@ impl Engine {
             if outbox.next_due().is_none_or(|due| due > now) {
                 continue;
             }
-            for attempt in outbox.due(now) {
+            let waiting = outbox.pending().len();
+            let attempts = outbox.due(now);
+            // What was given up just now must not be tried again after a restart.
+            let given_up = outbox.pending().len() != waiting;
+            for attempt in attempts {
                 let id = Arc::clone(&attempt.id);
                 if self.channels.attempts.try_send(attempt).is_err() {
                     let error = "too many deliveries at once".to_owned();
                     let busy = Outcome::Failed { status: None, error, retry_after: None };
                     outbox.record(&id, busy, now);
                 }
+            }
+            if given_up {
+                self.held.touch(model);
             }
         }
     }
@@ -201,8 +214,9 @@ impl Engine {
         let now = clock::monotonic();
         let since = now.duration_since(self.checkpointed_at);
         let every = Duration::from_micros(self.held.plan.state.checkpoint_every.0.unsigned_abs());
-        let due = since >= every || (self.held.forced && since >= RETRY_AFTER.min(every));
-        if (due || self.held.forced) && self.held.is_dirty() && !self.held.keeper.writing {
+        let urgent = self.held.forced && (!self.held.write_failed || since >= RETRY_AFTER);
+        let due = since >= every || urgent;
+        if due && self.held.is_dirty() && !self.held.keeper.writing {
             self.checkpointed_at = now;
             self.held.checkpoint();
         }
@@ -226,6 +240,8 @@ impl Engine {
         self.meters.connected.set(f64::from(u8::from(status.connected == Some(true))));
         self.meters.recreations.add(status.recreated - self.recreated);
         self.recreated = status.recreated;
+        self.meters.rebalances.add(std::mem::take(&mut self.held.rebalances));
+        self.held.intake.count_letters();
         self.observer.tick(&mut self.held);
     }
 

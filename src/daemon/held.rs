@@ -61,11 +61,15 @@ pub struct Held {
     capture: Option<Capture>,
     /// Something must be durable soon: a request waits for it.
     pub forced: bool,
+    /// The last round of checkpoints did not become durable.
+    pub write_failed: bool,
     /// Why the daemon must stop.
     pub fatal: Option<String>,
     /// Offsets that were not in the log, since the start.
     pub out_of_range: u64,
     pub records: u64,
+    /// Assignments and revocations that have not been counted yet.
+    pub rebalances: u64,
 }
 
 impl Held {
@@ -85,9 +89,11 @@ impl Held {
             durable: Durable::default(),
             capture: None,
             forced: false,
+            write_failed: false,
             fatal: None,
             out_of_range: 0,
             records: 0,
+            rebalances: 0,
             plan,
         };
         for (model, &(group, at)) in topology.models.iter().enumerate() {
@@ -122,6 +128,9 @@ impl Held {
     }
 
     fn open_shard(&mut self, key: (usize, i32)) -> Result<(), RestoreError> {
+        if self.shards.get(&key).is_some_and(|held| held.kept.lineage.is_none()) {
+            self.finish_write(REVOKE_WITHIN);
+        }
         if let Some(held) = self.shards.get_mut(&key) {
             // It stayed warm while somebody else might have had it.
             let warm = !held.assigned.is_empty() || self.keeper.still_ours(&mut held.kept);
@@ -156,7 +165,10 @@ impl Held {
     /// Moves shards and monitors on; carries out what can be carried out here.
     pub fn advance(&mut self, now: Timestamp, effects: &mut Vec<(usize, Effect)>) {
         for held in self.shards.values_mut().filter(|held| !held.assigned.is_empty()) {
+            let ended = held.shard.ended();
             held.shard.advance();
+            // Silence alone settles rows too, and their counters must become durable.
+            held.changed |= held.shard.ended() != ended;
         }
         for (model, held) in self.monitors.iter_mut().enumerate() {
             let (group, at) = (held.group, held.at);
@@ -206,6 +218,18 @@ impl Held {
                 _ => usize::MAX,
             };
         }
+    }
+
+    /// Whether all shards of a group have been restored: the counters of a part of them would be less
+    /// than what was exported before.
+    pub fn is_whole(&self, group: usize) -> bool {
+        let expected = self
+            .monitors
+            .iter()
+            .find(|held| held.group == group)
+            .map(|h| h.monitor.expected_shards);
+        let here = self.durable.shards.range((group, i32::MIN)..=(group, i32::MAX)).count();
+        expected.is_some_and(|expected| here >= expected)
     }
 
     /// The parts of a model that are here.
@@ -274,6 +298,7 @@ impl Held {
     pub fn take_report(&mut self, report: Report) -> Vec<(TopicPartition, i64)> {
         let mut capture = self.capture.take().unwrap_or_default();
         let mut offsets = Vec::new();
+        self.write_failed = report.done.iter().any(|(.., result)| result.is_err());
         for (key, lineage, result) in report.done {
             let kept = match key {
                 Key::Shard { group, partition } => {
@@ -310,12 +335,28 @@ impl Held {
                 }
             }
         }
+        let outbox = |held: &HeldMonitor| held.monitor.state.outbox.needs_checkpoint();
+        self.forced |= self.write_failed && self.monitors.iter().any(outbox);
         offsets
     }
 
     fn failed(&mut self, key: Key, error: &WriteError) {
+        let given_up = match key {
+            Key::Shard { group, partition } => {
+                let held = self.shards.get(&(group, partition));
+                held.is_none_or(|held| held.assigned.is_empty())
+            }
+            Key::Model(_) => false,
+        };
         match error {
             WriteError::NotTried => {}
+            // Somebody else has the partition now, as it should be.
+            WriteError::Commit(CommitError::Fenced { .. }) if given_up => {
+                tracing::info!(?key, "a checkpoint came too late: the partition was given up");
+                if let Key::Shard { group, partition } = key {
+                    self.shards.remove(&(group, partition));
+                }
+            }
             WriteError::Commit(CommitError::Fenced { .. }) => {
                 self.fatal = Some(format!("checkpoint of {key:?}: {error}"));
             }
@@ -445,6 +486,7 @@ impl SourceHandler for Held {
                 }
             }
             SourceEvent::Assigned(partitions) => {
+                self.rebalances += 1;
                 for &(at, offset) in partitions {
                     let key = self.shard_key(at);
                     let input = self.intake.topic(at.topic).input(at.partition);
@@ -464,6 +506,7 @@ impl SourceHandler for Held {
 impl Held {
     /// Saves what is given up, while it is still ours.
     fn revoke(&mut self, partitions: &[TopicPartition], lost: bool) {
+        self.rebalances += 1;
         if lost {
             self.intake.discard();
         } else {
@@ -476,21 +519,29 @@ impl Held {
             if let Some(held) = self.shards.get_mut(&key) {
                 held.assigned.remove(&input);
             }
-            if lost {
+        }
+        if lost {
+            // The lineage that is away with a write must not come back to a shard that was read anew.
+            self.finish_write(REVOKE_WITHIN);
+            for &at in partitions {
+                let key = self.shard_key(at);
                 self.shards.remove(&key);
             }
         }
     }
 
+    /// Waits for the write that is on its way, if there is one, and takes up what became of it.
+    fn finish_write(&mut self, within: std::time::Duration) {
+        if let Some(report) = self.keeper.wait(within) {
+            self.take_report(report);
+        }
+    }
+
     /// Writes everything that is not durable, and waits for it. False if it did not get there.
     pub fn save_within(&mut self, within: std::time::Duration) -> bool {
-        if let Some(report) = self.keeper.wait(within) {
-            self.take_report(report);
-        }
+        self.finish_write(within);
         self.checkpoint();
-        if let Some(report) = self.keeper.wait(within) {
-            self.take_report(report);
-        }
+        self.finish_write(within);
         !self.is_dirty() && !self.keeper.writing
     }
 

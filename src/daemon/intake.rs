@@ -12,11 +12,19 @@ use crate::engine::outcome::InputTally;
 use crate::engine::shard::{InputKey, Shard};
 use crate::io::clock;
 use crate::io::dead_letter::{DeadLetter, DeadLetters};
+use crate::io::telemetry::{
+    BYTES_READ, Counter, DEAD_LETTER_FAILURES, DEAD_LETTERS, DEAD_LETTERS_WITHHELD, RECORDS_READ,
+    Telemetry,
+};
 
 /// Rows of one partition that have been decoded and not yet applied.
 pub struct Intake {
     topics: Vec<TopicRole>,
     outputs: Vec<Output>,
+    /// By topic.
+    meters: Vec<Meters>,
+    letter_failures: Counter,
+    failures_seen: u64,
     /// Topic and partition of the rows at hand.
     current: Option<(usize, i32)>,
     counted: InputTally,
@@ -24,6 +32,15 @@ pub struct Intake {
     /// Records at hand; a batch is applied when it is large enough.
     records: usize,
     pub dead_letters: Option<DeadLetters>,
+}
+
+struct Meters {
+    records: Counter,
+    bytes: Counter,
+    letters: Counter,
+    withheld: Counter,
+    /// Reasons of which the first record has been logged.
+    warned: u16,
 }
 
 enum Output {
@@ -35,7 +52,21 @@ enum Output {
 const BATCH_RECORDS: usize = 1_024;
 
 impl Intake {
-    pub fn new(topics: Vec<TopicRole>, dead_letters: Option<DeadLetters>) -> Self {
+    pub fn new(
+        topics: Vec<TopicRole>,
+        dead_letters: Option<DeadLetters>,
+        telemetry: &Telemetry,
+    ) -> Self {
+        let meters = topics
+            .iter()
+            .map(|topic| Meters {
+                records: telemetry.counter(&RECORDS_READ, &[&topic.name]),
+                bytes: telemetry.counter(&BYTES_READ, &[&topic.name]),
+                letters: telemetry.counter(&DEAD_LETTERS, &[&topic.name]),
+                withheld: telemetry.counter(&DEAD_LETTERS_WITHHELD, &[&topic.name]),
+                warned: 0,
+            })
+            .collect();
         let outputs = topics
             .iter()
             .map(|topic| match &topic.reader {
@@ -46,6 +77,9 @@ impl Intake {
         Self {
             topics,
             outputs,
+            meters,
+            letter_failures: telemetry.counter(&DEAD_LETTER_FAILURES, &[]),
+            failures_seen: 0,
             current: None,
             counted: InputTally::default(),
             next_offset: 0,
@@ -88,9 +122,20 @@ impl Intake {
         count(&mut self.counted, &outcome);
         self.next_offset = record.offset + 1;
         self.records += 1;
+        let meters = &mut self.meters[topic];
+        meters.records.add(1);
+        meters.bytes.add(record.payload.map_or(0, <[u8]>::len) as u64);
         if let Some(first) = refusals.first() {
-            refuse(self.dead_letters.as_mut(), role, record, first, refusals.len());
+            refuse(self.dead_letters.as_mut(), role, record, first, refusals.len(), meters);
         }
+    }
+
+    /// Takes up what became of dead letters since.
+    pub fn count_letters(&mut self) {
+        let Some(counts) = self.dead_letters.as_ref().map(DeadLetters::counts) else { return };
+        let failures = counts.failed + counts.refused;
+        self.letter_failures.add(failures.saturating_sub(self.failures_seen));
+        self.failures_seen = failures;
     }
 
     fn start(&mut self, topic: usize, partition: i32) {
@@ -146,27 +191,27 @@ fn refuse(
     record: &Record<'_>,
     first: &Refusal,
     rows: usize,
+    meters: &mut Meters,
 ) {
-    tracing::debug!(
-        topic = &*role.name,
-        partition = record.partition,
-        offset = record.offset,
-        rows,
-        reason = first.reason.name(),
-        message = first.message,
-        "record refused"
-    );
+    let (topic, reason) = (&*role.name, first.reason.name());
+    let Record { partition, offset, .. } = *record;
+    let bit = 1u16 << first.reason as u8;
+    if meters.warned & bit == 0 {
+        // The first of its kind; the counters tell how many follow.
+        meters.warned |= bit;
+        tracing::warn!(topic, partition, offset, rows, reason, message = first.message, "refused");
+    } else {
+        tracing::debug!(topic, partition, offset, rows, reason, message = first.message, "refused");
+    }
     let Some(dead_letters) = dead_letters else { return };
     let class = match role.reader {
         Reader::Predictions(_) => "tidemark::decode::prediction",
         Reader::Labels(_) => "tidemark::decode::label",
     };
-    let letter = DeadLetter {
-        topic: &role.name,
-        record: *record,
-        class,
-        reason: first.reason.name(),
-        message: &first.message,
-    };
-    dead_letters.write(&letter, clock::monotonic());
+    let letter = DeadLetter { topic, record: *record, class, reason, message: &first.message };
+    if dead_letters.write(&letter, clock::monotonic()) {
+        meters.letters.add(1);
+    } else {
+        meters.withheld.add(1);
+    }
 }

@@ -17,7 +17,10 @@ use crate::io::clock;
 use crate::io::dead_letter::{DeadLetterError, DeadLetterOptions, DeadLetters};
 use crate::io::http::{self, HttpError, HttpState, Limits, Readiness};
 use crate::io::kafka::{KafkaSource, Membership, SourceError, SourceOptions};
-use crate::io::telemetry::{BUILD_INFO, CONFIG_INFO, Telemetry, snapshots};
+use crate::io::telemetry::{
+    BUILD_INFO, CONFIG_INFO, CONFIG_RELOAD_SUCCESSFUL, CONFIG_RELOAD_TIMESTAMP, Telemetry,
+    snapshots,
+};
 use crate::io::webhook::{
     self, Deliverer, DelivererError, DelivererOptions, SecretError, SigningSecret, Target,
 };
@@ -107,6 +110,8 @@ impl Daemon {
         let build = [env!("CARGO_PKG_VERSION"), "", "", &librdkafka_version()];
         telemetry.info(&BUILD_INFO, &build);
         telemetry.info(&CONFIG_INFO, &[&plan.hash.to_string()]);
+        telemetry.gauge(&CONFIG_RELOAD_SUCCESSFUL, &[]).set(1.0);
+        telemetry.gauge(&CONFIG_RELOAD_TIMESTAMP, &[]).set(clock::now().as_secs_f64());
 
         let listener = runtime.block_on(http::bind(plan.http.listen))?;
         let address = listener.local_addr().unwrap_or(plan.http.listen);
@@ -204,7 +209,12 @@ fn engine(
         )?),
         None => None,
     };
-    let held = Held::new(Arc::clone(plan), topology, Intake::new(topics, dead_letters), keeper)?;
+    let held = Held::new(
+        Arc::clone(plan),
+        topology,
+        Intake::new(topics, dead_letters, telemetry),
+        keeper,
+    )?;
     let source = KafkaSource::new(
         settings,
         names,

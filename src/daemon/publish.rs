@@ -78,6 +78,9 @@ fn rows(held: &Held, builder: &mut SnapshotBuilder) {
         }
     }
     for topic in held.intake.topics() {
+        if !held.is_whole(topic.group) {
+            continue;
+        }
         let name = &*topic.name;
         let tally =
             inputs.get(&(topic.group, topic.side, topic.topic)).cloned().unwrap_or_default();
@@ -166,7 +169,9 @@ impl Model<'_> {
         let pending: u64 =
             self.held.partials(self.model).iter().map(|partial| partial.pending).sum();
         builder.sample(&PENDING_PREDICTIONS, &[name], pending as f64);
-        self.counters(builder);
+        if self.held.is_whole(self.held.monitors[self.model].group) {
+            self.counters(builder);
+        }
         for version in &self.report.versions {
             self.version(version, builder);
         }

@@ -202,7 +202,7 @@ pub fn kafka_settings(plan: &Plan) -> KafkaSettings {
 
 /// Changes when a group's state no longer fits: the layouts of its models.
 pub fn group_layout(plan: &Plan, group: usize) -> u128 {
-    let mut text = String::new();
+    let mut text = format!("spread={}\n", plan.groups[group].spread);
     for model in &plan.groups[group].models {
         text.push_str(&plan.model(*model).name);
         text.push('=');

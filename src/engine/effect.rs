@@ -42,6 +42,9 @@ impl FiringKind {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Firing {
     pub kind: FiringKind,
+    /// Final, but the window is kept for less than the horizon: labels that come later do not count
+    /// in it.
+    pub truncated: bool,
     pub size: Span,
     pub start: Timestamp,
     pub end: Timestamp,

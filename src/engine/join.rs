@@ -194,23 +194,7 @@ impl Join {
         position: Position,
         sink: &mut impl FnMut(Change<'_>),
     ) -> Insert {
-        let taken = |held: &Pending| {
-            held.version == prediction.version
-                && (held.event_time.0 - prediction.event_time.0).abs()
-                    <= self.spec.corrections_for.0
-        };
-        let holder = self
-            .pending
-            .get(prediction.id)
-            .find(|held| taken(held))
-            .or_else(|| {
-                self.matched
-                    .get(prediction.id)
-                    .map(|held| &held.prediction)
-                    .find(|held| taken(held))
-            })
-            .copied();
-        match holder {
+        match self.holder(&prediction) {
             None => {
                 if self.spread {
                     self.origins.insert(Origins {
@@ -226,6 +210,17 @@ impl Join {
             Some(_) if !self.spread => Insert::Duplicate,
             Some(holder) => self.insert_spread(prediction, position, holder, sink),
         }
+    }
+
+    /// The prediction that a new one would duplicate.
+    pub fn holder(&self, prediction: &Pending) -> Option<Pending> {
+        let taken = |held: &&Pending| {
+            held.version == prediction.version
+                && (held.event_time.0 - prediction.event_time.0).abs()
+                    <= self.spec.corrections_for.0
+        };
+        let settled = || self.matched.get(prediction.id).map(|held| &held.prediction);
+        self.pending.get(prediction.id).find(taken).or_else(|| settled().find(taken)).copied()
     }
 
     /// The id is held, perhaps by a prediction of another partition.
@@ -458,14 +453,15 @@ impl Join {
         self.expire_matched(limit, released);
     }
 
-    /// Lets unlabelled predictions go although the labels stand still: by the predictions' own time.
+    /// Lets unlabelled predictions go although the labels stand still: by the predictions' own time,
+    /// and only up to where it is known that there are no labels.
     pub fn expire_silent(
         &mut self,
         predictions: Timestamp,
+        silent_to: Timestamp,
         released: &mut impl FnMut(&Pending, Release),
     ) {
-        let hold = self.spec.horizon + self.spec.grace;
-        let limit = (predictions - hold).min(self.duplicates_limit(predictions));
+        let limit = self.expiry_limit(predictions, silent_to.min(predictions));
         self.expire_pending(limit, released);
     }
 

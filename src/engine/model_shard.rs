@@ -40,6 +40,8 @@ pub struct Partial {
     /// Closing watermarks; they never go back.
     pub predictions_closing: Timestamp,
     pub labels_closing: Timestamp,
+    /// A label partition has been quiet for longer than `silent_after`, as of the last advance.
+    pub labels_silent: bool,
     /// Unlabelled predictions held.
     pub pending: u64,
 }
@@ -168,6 +170,7 @@ impl Partial {
             delay: DelayHistogram::default(),
             predictions_closing: Timestamp::MIN,
             labels_closing: Timestamp::MIN,
+            labels_silent: false,
             pending: 0,
         }
     }
@@ -295,7 +298,9 @@ impl ModelShard {
         }
         let version = self.partial.intern(batch.versions.get(row), self.context.spec.versions_max);
         let mut prediction = self.pending(batch, row, version);
-        if !self.joined || self.join.held() as u64 >= join.pending_max {
+        let full = self.join.held() as u64 >= join.pending_max;
+        // What is held already takes no more room.
+        if !self.joined || (full && self.join.holder(&prediction).is_none()) {
             self.count(batch, row, &prediction);
             self.select(row, &prediction);
             self.free(&prediction);
@@ -434,8 +439,14 @@ impl ModelShard {
         outcome
     }
 
-    /// Moves the closing watermarks on and lets go of what they settle.
-    pub fn advance(&mut self, predictions: Timestamp, labels: Timestamp, silent: bool) {
+    /// Moves the closing watermarks on and lets go of what they settle. While labels are silent
+    /// `silent_to` is up to where it is known that none came.
+    pub fn advance(
+        &mut self,
+        predictions: Timestamp,
+        labels: Timestamp,
+        silent_to: Option<Timestamp>,
+    ) {
         let partial = &mut self.partial;
         partial.predictions_closing = partial.predictions_closing.max(predictions);
         partial.labels_closing = partial.labels_closing.max(labels);
@@ -456,8 +467,9 @@ impl ModelShard {
             &mut released,
         );
         let mut in_silence = 0;
-        if silent {
-            self.join.expire_silent(predictions, &mut |prediction, _| {
+        partial.labels_silent = silent_to.is_some();
+        if let Some(silent_to) = silent_to {
+            self.join.expire_silent(predictions, silent_to, &mut |prediction, _| {
                 in_silence += u64::from(!prediction.counted);
                 if multiclass {
                     freed.push(prediction.output);

@@ -260,14 +260,20 @@ impl PaneStore {
 
     fn touch(&mut self, key: PaneKey) -> (&PaneShape, &mut Pane) {
         let slot = self.panes.entry(key).or_default();
+        if !slot.unseen {
+            slot.unseen = true;
+            self.unseen.push(key);
+        }
+        self.touch_unseen(key)
+    }
+
+    /// For a change that no window shows.
+    fn touch_unseen(&mut self, key: PaneKey) -> (&PaneShape, &mut Pane) {
+        let slot = self.panes.entry(key).or_default();
         slot.pane.revision += 1;
         if !slot.unsaved {
             slot.unsaved = true;
             self.unsaved.push(key);
-        }
-        if !slot.unseen {
-            slot.unseen = true;
-            self.unseen.push(key);
         }
         (&self.shape, &mut slot.pane)
     }
@@ -407,7 +413,7 @@ impl PaneStore {
                 theirs[full]
             })
             .collect();
-        let (_, target) = self.touch(above);
+        let (_, target) = self.touch_unseen(above);
         for (version, from) in &pane.versions {
             target.version_mut(*version).merge(&shape, from, &map);
         }

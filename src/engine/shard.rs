@@ -272,11 +272,11 @@ impl Shard {
         let spec = Arc::clone(&self.spec);
         for (at, model) in spec.models.iter().enumerate() {
             let predictions = self.predictions_closing(at, model);
-            let (labels, silent) = match model.labels {
+            let (labels, silent_to) = match model.labels {
                 Some(labels) => self.labels_closing(labels.topic, model),
-                None => (predictions, false),
+                None => (predictions, None),
             };
-            self.models[at].advance(predictions, labels, silent);
+            self.models[at].advance(predictions, labels, silent_to);
         }
         for topic in 0..self.waiting.len() {
             let limit = self.waiting_limit(topic);
@@ -309,22 +309,33 @@ impl Shard {
             .unwrap_or(Timestamp::MIN)
     }
 
-    /// The labels' closing watermark, and whether they are silent and confirmed at their end.
-    fn labels_closing(&self, topic: usize, model: &GroupModel) -> (Timestamp, bool) {
+    /// The labels' closing watermark. A silent partition's stands still; then also up to where all
+    /// partitions are known to hold no more labels: there predictions may be let go.
+    fn labels_closing(&self, topic: usize, model: &GroupModel) -> (Timestamp, Option<Timestamp>) {
         let spec = &model.context.spec;
-        let mut silent = false;
-        let closing = self
-            .inputs_of(Side::Labels, topic)
-            .map(|input| match spec.join.silent_after {
-                Some(after) if is_silent(input, after, &spec.time) => {
-                    silent = true;
-                    input.progress.own(spec.time.out_of_orderness)
-                }
-                _ => closing(&input.progress, None, &input.confirmed, &spec.time),
-            })
-            .min()
-            .unwrap_or(Timestamp::MIN);
-        (closing, silent)
+        let (mut least, mut known) = (Timestamp::MAX, Timestamp::MAX);
+        let (mut inputs, mut silent) = (0, false);
+        for input in self.inputs_of(Side::Labels, topic) {
+            let confirmed = closing(&input.progress, None, &input.confirmed, &spec.time);
+            let quiet =
+                spec.join.silent_after.is_some_and(|after| is_silent(input, after, &spec.time));
+            let frozen = input.progress.own(spec.time.out_of_orderness);
+            least = least.min(if quiet { frozen } else { confirmed });
+            known = known.min(confirmed);
+            silent |= quiet;
+            inputs += 1;
+        }
+        if inputs == 0 {
+            return (Timestamp::MIN, None);
+        }
+        (least, silent.then_some(known))
+    }
+
+    /// Rows that have ended, of all models and label topics: it grows when an advance settles some.
+    pub fn ended(&self) -> u64 {
+        let predictions = self.models.iter().map(|model| model.partial.tally.terminal());
+        let labels = self.label_tallies.iter().map(LabelTally::terminal);
+        predictions.chain(labels).sum()
     }
 
     /// Checks that every row read is accounted for; says where it is not.

@@ -97,7 +97,7 @@ impl Windows {
 
 /// One level a distinct slide; each level's width is the greatest common divisor of all slides and sizes
 /// from there on, so that a pane of it fits into all those windows.
-fn levels(specs: &[WindowSpec]) -> Vec<Level> {
+pub fn levels(specs: &[WindowSpec]) -> Vec<Level> {
     let mut by_slide: Vec<usize> = (0..specs.len()).collect();
     by_slide.sort_by_key(|&index| (specs[index].keep, specs[index].every));
     let mut levels: Vec<Level> = Vec::new();

@@ -22,8 +22,8 @@ use super::kafka_lookup::{Client, Job, Lookup, Resolved};
 use super::kafka_partitions::Partition;
 use super::kafka_settings::describe;
 
-/// How often topics are looked for while one is missing, and otherwise.
-const COUNTS_EVERY_MISSING: Duration = Duration::from_secs(2);
+/// How often topics are looked for while one is missing or nobody answers, and otherwise.
+pub(super) const COUNTS_EVERY_MISSING: Duration = Duration::from_secs(2);
 pub(super) const COUNTS_EVERY: Duration = Duration::from_secs(30);
 
 impl KafkaSource {

@@ -117,7 +117,9 @@ impl KafkaSettings {
         }
         if faults.is_empty() {
             // What only shows together, such as SASL without a user name.
-            let _ = BaseConsumer::from_config(&self.consumer()).inspect_err(|error| {
+            let mut unconnected = self.consumer();
+            unconnected.remove("bootstrap.servers").remove("group.id");
+            let _ = BaseConsumer::from_config(&unconnected).inspect_err(|error| {
                 faults.push(format!("kafka.properties: {}", self.redacted(&describe(error))));
             });
         }

@@ -15,7 +15,7 @@ use super::kafka::{
     KafkaSettings, Membership, PartitionStatus, SourceError, SourceEvent, SourceHandler,
     SourceOptions, SourceStatus, TopicPartition,
 };
-use super::kafka_assignment::{COUNTS_EVERY, start_consumer};
+use super::kafka_assignment::{COUNTS_EVERY, COUNTS_EVERY_MISSING, start_consumer};
 use super::kafka_lookup::{Answer, Asked, Client, Job, Lookup, partition_count};
 use super::kafka_message::MessageHeaders;
 use super::kafka_partitions::Partitions;
@@ -27,6 +27,8 @@ use crate::engine::time::Timestamp;
 const ANSWER_WAIT: Duration = Duration::from_millis(10);
 /// After a partition's end was signalled the log ends are asked for, at most this often.
 const LOG_ENDS_GAP: Duration = Duration::from_millis(50);
+/// Errors that librdkafka gets over by itself are logged at most this often.
+const ERROR_LOG_EVERY: Duration = Duration::from_secs(10);
 /// How long a source that is merely dropped is waited for.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 /// A consumer that stalls again and again is made anew at most this rarely.
@@ -54,6 +56,7 @@ pub struct KafkaSource {
     /// A poll has found nothing queued since the log ends were last asked for.
     pub(super) drained: bool,
     pub(super) stalled_after: Duration,
+    pub(super) error_log_due: Option<Instant>,
     pub(super) status: SourceStatus,
 }
 
@@ -88,6 +91,7 @@ impl KafkaSource {
             end_signalled: false,
             drained: false,
             stalled_after: options.stalled_after,
+            error_log_due: None,
             status,
         })
     }
@@ -199,20 +203,20 @@ impl KafkaSource {
         while let Some(answer) = self.lookup.next_answer() {
             match answer {
                 Answer::Resolved { generation, partitions } => {
-                    self.note_connected(true);
+                    self.note_connected();
                     if generation == self.generation {
                         self.assign(&partitions, handler);
                     }
                 }
                 Answer::Ends { generation, asked_at, ends } => {
-                    self.note_connected(true);
+                    self.note_connected();
                     self.log_ends_asked = false;
                     if generation == self.generation {
                         self.take_log_ends(asked_at, &ends, handler);
                     }
                 }
                 Answer::Counts(counts) => {
-                    self.note_connected(true);
+                    self.note_connected();
                     self.counts_asked = false;
                     self.take_counts(counts, handler);
                 }
@@ -220,7 +224,10 @@ impl KafkaSource {
                     match what {
                         Asked::Resolve => {}
                         Asked::Ends => self.log_ends_asked = false,
-                        Asked::Counts => self.counts_asked = false,
+                        Asked::Counts => {
+                            self.counts_asked = false;
+                            self.counts_due = clock::monotonic() + COUNTS_EVERY_MISSING;
+                        }
                     }
                     if unreachable {
                         self.note_unreachable(&reason);
@@ -295,7 +302,8 @@ impl KafkaSource {
             self.note_error(&error);
         }
         if context.take_all_brokers_down() {
-            self.note_unreachable("all brokers are down");
+            // It may be one of several addresses only: the answer to a question decides.
+            self.counts_due = clock::monotonic();
         }
     }
 
@@ -310,18 +318,21 @@ impl KafkaSource {
         self.status.last_error = Some(reason);
     }
 
-    fn note_connected(&mut self, connected: bool) {
-        if connected && self.status.connected != Some(true) {
+    fn note_connected(&mut self) {
+        if self.status.connected != Some(true) {
             tracing::info!("kafka answers");
             self.status.connected = Some(true);
+            self.status.last_error = None;
         }
     }
 
     pub(super) fn note_error(&mut self, error: &str) {
-        if self.status.last_error.as_deref() != Some(error) {
+        let now = clock::monotonic();
+        if self.error_log_due.is_none_or(|due| now >= due) {
             tracing::warn!(error, "kafka reports an error, retrying");
-            self.status.last_error = Some(error.to_owned());
+            self.error_log_due = Some(now + ERROR_LOG_EVERY);
         }
+        self.status.last_error = Some(error.to_owned());
     }
 
     /// Tells Kafka how far the last durable checkpoint reaches, for lag tools: nothing is ever read

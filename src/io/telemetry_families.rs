@@ -90,16 +90,14 @@ families! {
         "How long it took to decode and apply a batch of records." buckets SECONDS;
     CONSUMER_CONNECTED Gauge Process "consumer_connected" []
         "1 if a broker can be reached, else 0.";
-    CONSUMER_ERRORS Counter Process "consumer_errors_total" []
-        "Errors that the Kafka client reported.";
     CONSUMER_REBALANCES Counter Process "consumer_rebalances_total" []
         "Assignments and revocations of partitions.";
     CONSUMER_RECREATIONS Counter Process "consumer_recreations_total" []
         "Times that the consumer was made anew because it had lag and no progress.";
     DEAD_LETTERS Counter Process "dead_letters_total" ["topic"]
         "Records of this topic that were given to the dead letter topic.";
-    DEAD_LETTER_FAILURES Counter Process "dead_letter_failures_total" ["topic"]
-        "Records of this topic that could not be written to the dead letter topic.";
+    DEAD_LETTER_FAILURES Counter Process "dead_letter_failures_total" []
+        "Dead letters that the brokers did not take, or that no longer fitted into the queue.";
     DEAD_LETTERS_WITHHELD Counter Process "dead_letters_withheld_total" ["topic"]
         "Records of this topic kept from the dead letter topic by its rate limit.";
 
@@ -116,10 +114,6 @@ families! {
         "When a checkpoint was last durable, by lineage; its age is time() minus this.";
     CHECKPOINT_SIZE Gauge Process "checkpoint_size_bytes" ["lineage"]
         "Size of the newest full checkpoint, by lineage.";
-    STATE_BYTES Gauge Snapshot "state_bytes" []
-        "Estimated memory of pending predictions, waiting labels and panes.";
-    STATE_MAX_BYTES Gauge Snapshot "state_max_bytes" []
-        "The configured maximum of state_bytes, beyond which entries are shed.";
 
     // Webhooks.
     WEBHOOK_REQUESTS Counter Process "webhook_requests_total" ["webhook"]
@@ -158,8 +152,6 @@ families! {
         "How old the last record read is, by its Kafka timestamp; 0 at the end of the log.";
     CONSUMER_PAUSED Gauge Snapshot "consumer_paused" ["topic", "partition"]
         "1 if reading the partition is paused, else 0.";
-    COPARTITION_MISMATCH Gauge Snapshot "copartition_mismatch_ratio" ["group"]
-        "Share of sampled ids whose prediction and label are in different partitions.";
 
     // Rows: where they ended. Values of the last durable checkpoint.
     ROWS_READ Counter Snapshot "rows_read_total" ["topic"]
@@ -193,8 +185,6 @@ families! {
         "Sum of log losses in nats, at the first label.";
     BRIER_SUM Counter Snapshot "prediction_brier_loss_total" ["model", "version"]
         "Sum of squared differences between probability and outcome, at the first label.";
-    CLIPPED_VALUES Counter Snapshot "clipped_values_total" ["model"]
-        "Values that lay beyond what the sums can hold and were clipped.";
     LABEL_DELAY Histogram Snapshot "label_delay_seconds" ["model"]
         "From a prediction's event time to its first label's." buckets &DELAY_BUCKETS;
     SLICE_PREDICTIONS Counter Snapshot "slice_predictions_total" ["model", "version", "slice"]

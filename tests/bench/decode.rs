@@ -72,8 +72,8 @@ fn spec() -> ModelSpec {
         show: ShowSpec {
             coverage_min: 0.0,
             support_min: 0,
-            revise_every: zero,
             history_windows: 0,
+            revise_every: zero,
             version_gone_after: zero,
         },
         policies: Vec::new(),

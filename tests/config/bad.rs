@@ -1,5 +1,5 @@
-//! Files that are refused. In `bad/*.yaml` a comment `# ! path: message` stands on each line that has a
-//! fault; there must be these faults and no other.
+//! Files that are refused. In `bad/*.yaml` a comment `# ! path: message` stands on each line that
+//! has a fault; there must be these faults and no other.
 
 use super::{file, load, load_text, refused, small};
 use std::fmt::Write;

@@ -268,16 +268,22 @@ fn a_groups_name_depends_on_its_topics_alone() {
 
 #[test]
 fn variables_fill_values_of_any_type_and_cannot_change_the_structure() {
-    let text = small("").replace("kafka: { bootstrap_servers: '127.0.0.1:9092' }", "\
+    let text = small("").replace(
+        "kafka: { bootstrap_servers: '127.0.0.1:9092' }",
+        "\
 kafka:
   bootstrap_servers: 127.0.0.1:${TIDEMARK_PORT}
   group_id: ${TIDEMARK_EMPTY:-fallback}
   properties:
     client.id: \"${TIDEMARK_YAML}\"
     sasl.username: a$$b$c$${d}
-state: { checkpoints_keep: '${NOT_SET:-7}', checkpoint_every: '${NOT_SET:-5}s', memory_max: '${NOT_SET:-2}GiB' }
+state:
+  checkpoints_keep: '${NOT_SET:-7}'
+  checkpoint_every: ${NOT_SET:-5}s
+  memory_max: ${NOT_SET:-2}GiB
 http: { listen: '127.0.0.1:${TIDEMARK_PORT}', series_max: '${TIDEMARK_PORT}' }
-");
+",
+    );
     let plan = plan(&text);
     assert_eq!(plan.kafka.bootstrap, "127.0.0.1:9999");
     assert_eq!(plan.kafka.group_id, "fallback");
@@ -512,7 +518,7 @@ fn a_layout_changes_with_what_shapes_state_and_with_nothing_else() {
         with_profile(slices).replace("127.0.0.1:9092", "127.0.0.1:9093"),
         with_profile(&format!("{slices}    show: {{ support_min: 7 }}\n")),
         with_profile(&format!(
-            "{slices}    policies: [{{ name: a, metric: accuracy, below: 0.5 }}]\n"
+            "{slices}    policies: [{{ name: a, drift: {{ above: {{ psi: 0.5 }} }} }}]\n"
         )),
         with_profile(slices).replace("topic: p", "topic: other"),
         with_profile(slices).replace("/score", "/output/score"),
@@ -524,6 +530,9 @@ fn a_layout_changes_with_what_shapes_state_and_with_nothing_else() {
     }
     let other = [
         with_profile("    slices: [race]\n"),
+        with_profile(&format!(
+            "{slices}    policies: [{{ name: a, metric: accuracy, below: 0.5 }}]\n"
+        )),
         with_profile(&format!("{slices}    windows: [1h]\n")),
         with_profile(&format!("{slices}    threshold: 0.4\n")),
         with_profile(&format!("{slices}    time: {{ allowed_lateness: 1m }}\n")),
@@ -548,6 +557,18 @@ fn the_check_says_what_will_run() {
         std::fs::write(&golden, &text).unwrap();
     }
     assert_eq!(std::fs::read_to_string(&golden).unwrap_or_default(), text);
+}
+
+#[test]
+fn a_feature_that_slices_share_is_packed_once() {
+    let bits = |slices: &str| {
+        let text = with_profile(&format!("    slices: {slices}\n"));
+        let text = config::check(&plan(&text));
+        text.lines().find(|line| line.contains("bits of slice codes")).unwrap().to_owned()
+    };
+    // 2 values, OTHER and missing: 2 bits; 5 values and those: 3 bits.
+    assert!(bits("[sex]").contains("(2 of 128 bits"), "{}", bits("[sex]"));
+    assert!(bits("[sex, [sex, race]]").contains("(5 of 128 bits"));
 }
 
 #[test]

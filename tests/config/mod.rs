@@ -1,5 +1,7 @@
 //! Configuration files: what loads and into which plan, what is refused and how that is said.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests, too")]
+
 mod bad;
 mod good;
 mod profiles;

@@ -79,8 +79,8 @@ fn income() -> Profile {
         model: None,
         task: Some("binary".to_owned()),
         rows: 1_000,
-        trained_on: false,
         sources: vec!["adult.csv".to_owned()],
+        trained_on: false,
         classes: vec!["0".to_owned(), "1".to_owned()],
         positive_class: Some("1".to_owned()),
         features: vec![

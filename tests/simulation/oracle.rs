@@ -24,6 +24,8 @@ pub type JudgementId = (usize, usize, u8, Timestamp);
 pub struct Answer {
     pub predictions: BTreeMap<(usize, PredictionOutcome), u64>,
     pub labels: BTreeMap<LabelOutcome, u64>,
+    /// By model.
+    pub model_labels: BTreeMap<(usize, LabelOutcome), u64>,
     pub windows: BTreeMap<WindowId, Cells>,
     pub judgements: BTreeMap<JudgementId, String>,
     pub requests: Vec<(usize, usize, u8, Timestamp)>,
@@ -54,13 +56,18 @@ pub fn answer(world: &World) -> Answer {
     let mut answer = Answer::default();
     let accepted = accept(world, &mut answer);
     let labels = readable(world, &mut answer);
-    let mut best: Vec<LabelOutcome> = vec![LabelOutcome::NoPrediction; labels.len()];
+    let models = world.group.models.len();
+    let mut best = vec![vec![LabelOutcome::NoPrediction; models]; labels.len()];
     let mut met_by: Vec<Vec<Met>> = Vec::new();
     for prediction in &accepted {
         met_by.push(meet(world, prediction, &labels, &mut best, &mut answer));
     }
-    for outcome in best {
-        *answer.labels.entry(outcome).or_default() += 1;
+    for outcomes in best {
+        let row = outcomes.iter().min().expect("there is a model");
+        *answer.labels.entry(*row).or_default() += 1;
+        for (model, outcome) in outcomes.into_iter().enumerate() {
+            *answer.model_labels.entry((model, outcome)).or_default() += 1;
+        }
     }
     for (prediction, met) in accepted.iter().zip(&met_by) {
         show(world, prediction, met, &mut answer);
@@ -153,10 +160,12 @@ fn meet(
     world: &World,
     prediction: &Accepted,
     labels: &[Label],
-    best: &mut [LabelOutcome],
+    best: &mut [Vec<LabelOutcome>],
     answer: &mut Answer,
 ) -> Vec<Met> {
-    let spec = spec(world, prediction.model);
+    let model = prediction.model;
+    let spec = spec(world, model);
+    let column = world.group.models[model].labels.expect("all have labels").column;
     let join = spec.join;
     let at = prediction.record.event_time;
     let absent = join.absent_after;
@@ -166,6 +175,7 @@ fn meet(
         if label.record.id != prediction.record.id {
             continue;
         }
+        let Some(class) = label.record.classes[column] else { continue };
         let own = label
             .newest_before
             .map_or(Timestamp::MIN, |newest| newest - spec.time.out_of_orderness);
@@ -182,7 +192,7 @@ fn meet(
             continue;
         }
         if gap > join.horizon {
-            best[position] = best[position].min(LabelOutcome::BeyondHorizon);
+            best[position][model] = best[position][model].min(LabelOutcome::BeyondHorizon);
             continue;
         }
         let current = winner(&met, Timestamp::MAX).map(|met| met.class);
@@ -192,15 +202,15 @@ fn meet(
                 LabelOutcome::Corrected
             }
             None => LabelOutcome::Matched,
-            Some(class) => {
+            Some(before) => {
                 let mut with = met.clone();
-                with.push(of(label, key));
-                let differs = winner(&with, Timestamp::MAX).map(|met| met.class) != Some(class);
+                with.push(of(label, key, class));
+                let differs = winner(&with, Timestamp::MAX).map(|met| met.class) != Some(before);
                 if differs { LabelOutcome::Corrected } else { LabelOutcome::Duplicate }
             }
         };
-        best[position] = best[position].min(outcome);
-        met.push(of(label, key));
+        best[position][model] = best[position][model].min(outcome);
+        met.push(of(label, key, class));
     }
     let outcome = match (met.is_empty(), absent.is_some()) {
         (true, true) => PredictionOutcome::Implicit,
@@ -212,13 +222,13 @@ fn meet(
     met
 }
 
-fn of(label: &Label, key: Timestamp) -> Met {
+fn of(label: &Label, key: Timestamp, class: u16) -> Met {
     Met {
         partition: label.partition,
         offset: label.offset,
         event_time: label.record.event_time,
         key,
-        class: label.record.class,
+        class,
     }
 }
 

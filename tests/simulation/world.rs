@@ -30,19 +30,23 @@ pub struct LabelRecord {
     pub id: u128,
     pub event_time: Timestamp,
     pub record_time: Timestamp,
-    pub class: ClassCode,
+    /// One a column: what the models that read it find there.
+    pub classes: [Option<ClassCode>; 2],
 }
 
 /// Two topics of a group, partition by partition, and the models that read them.
 pub struct World {
     pub group: Arc<GroupSpec>,
     pub partitions: usize,
+    /// The broker confirms log ends at random times, so that what follows depends on when: only what
+    /// holds at all times can be checked.
+    pub confirms: bool,
     pub predictions: Vec<Vec<PredictionRecord>>,
     pub labels: Vec<Vec<LabelRecord>>,
 }
 
 /// `spread`: ids in any partition; then all that shares an id must lie within the horizon.
-fn spec(name: &str, spread: bool, rng: &mut fastrand::Rng) -> ModelSpec {
+fn spec(name: &str, spread: bool, confirms: bool, rng: &mut fastrand::Rng) -> ModelSpec {
     let horizon = Span(if spread { 300 } else { rng.i64(5..60) } * MINUTE);
     let grace = Span(rng.i64(0..10) * MINUTE);
     let lateness = Span(rng.i64(0..6) * MINUTE);
@@ -57,11 +61,17 @@ fn spec(name: &str, spread: bool, rng: &mut fastrand::Rng) -> ModelSpec {
         delay: Span(rng.i64(1..20) * MINUTE).min(hold),
         value: LabelValue::Class(0),
     });
-    let window = |size: i64, every: i64| WindowSpec {
+    let silent_after = (confirms && rng.bool()).then(|| Span(rng.i64(1..120) * MINUTE));
+    let short_keeps = rng.u8(0..3) == 0;
+    let mut window = |size: i64, every: i64| WindowSpec {
         size: Span(size * MINUTE),
         every: Span(every * MINUTE),
-        keep: hold,
+        keep: match short_keeps && rng.bool() {
+            true => Span(rng.i64(0..40) * MINUTE).min(hold),
+            false => hold,
+        },
     };
+    let windows = vec![window(5, 5), window(20, 5), window(60, 20)];
     ModelSpec {
         name: name.into(),
         task: Task::Binary { positive_class: "1".into(), negative_class: None, threshold: 0.5 },
@@ -89,12 +99,13 @@ fn spec(name: &str, spread: bool, rng: &mut fastrand::Rng) -> ModelSpec {
             lead: Span(rng.i64(0..5) * MINUTE),
             grace,
             corrections_for,
-            silent_after: None,
+            silent_after,
             absent_after: absent,
-            pending_max: u64::MAX,
+            // Never reached.
+            pending_max: 10_000,
             start: rng.bool().then_some(Timestamp(3 * MINUTE)),
         },
-        windows: vec![window(5, 5), window(20, 5), window(60, 20)],
+        windows,
         reference: None,
         version_references: Default::default(),
         show: ShowSpec {
@@ -133,8 +144,12 @@ impl World {
         let mut rng = fastrand::Rng::with_seed(seed);
         let models = rng.usize(1..3);
         let spread = rng.u8(0..4) == 0;
-        let specs: Vec<Arc<ModelSpec>> =
-            (0..models).map(|at| Arc::new(spec(&format!("m{at}"), spread, &mut rng))).collect();
+        let confirms = rng.u8(0..6) == 0;
+        // Models read the same field of a label, or each its own.
+        let columns = rng.usize(1..models + 1);
+        let specs: Vec<Arc<ModelSpec>> = (0..models)
+            .map(|at| Arc::new(spec(&format!("m{at}"), spread, confirms, &mut rng)))
+            .collect();
         let group = Arc::new(GroupSpec {
             name: "g".into(),
             models: specs
@@ -144,7 +159,11 @@ impl World {
                     index: ModelIndex(at),
                     context: Arc::new(ModelContext::new(Arc::clone(spec))),
                     predictions: 0,
-                    labels: Some(LabelsOf { topic: 0, column: 0, listener: usize::from(at) }),
+                    labels: Some(LabelsOf {
+                        topic: 0,
+                        column: usize::from(at) % columns,
+                        listener: usize::from(at),
+                    }),
                 })
                 .collect(),
             prediction_topics: vec![PredictionTopicSpec { topic: "p".into() }],
@@ -159,14 +178,15 @@ impl World {
         let mut world = Self {
             group,
             partitions,
+            confirms,
             predictions: vec![Vec::new(); partitions],
             labels: vec![Vec::new(); partitions],
         };
-        world.fill(&mut rng, spread);
+        world.fill(&mut rng, spread, columns);
         world
     }
 
-    fn fill(&mut self, rng: &mut fastrand::Rng, spread: bool) {
+    fn fill(&mut self, rng: &mut fastrand::Rng, spread: bool, columns: usize) {
         let count = rng.usize(5..60);
         let end = rng.i64(10..180) * MINUTE;
         let mut predictions = Vec::new();
@@ -192,7 +212,7 @@ impl World {
                     id,
                     event_time: Timestamp(label_at),
                     record_time: Timestamp(label_at + rng.i64(0..2 * MINUTE)),
-                    class: rng.u16(0..2),
+                    classes: classes(rng, columns),
                 };
                 labels.push((label_at + jitter(rng), label));
             }
@@ -245,6 +265,16 @@ impl World {
 
     fn partition(&self, rng: &mut fastrand::Rng, spread: bool, id: u128) -> usize {
         if spread { rng.usize(0..self.partitions) } else { (id >> 40) as usize % self.partitions }
+    }
+}
+
+/// A label's columns; one of them at least can be read.
+fn classes(rng: &mut fastrand::Rng, columns: usize) -> [Option<ClassCode>; 2] {
+    let classes = [Some(rng.u16(0..2)), Some(rng.u16(0..2)).filter(|_| columns > 1)];
+    match rng.u8(0..8) {
+        0 if columns > 1 => [None, classes[1]],
+        1 => [classes[0], None],
+        _ => classes,
     }
 }
 

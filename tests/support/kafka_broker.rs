@@ -2,8 +2,8 @@
 //!
 //! The jars come from Maven Central by `kafka/pom.xml`, once, into the build directory. A broker is
 //! KRaft in one process (broker and controller) with a data directory of its own. Whatever happens
-//! to the test process, its brokers end: a small shell holds the other end of a pipe and kills the
-//! broker when the pipe closes. Nothing here ends a process that it did not start.
+//! to the test process, its brokers end: a small shell holds the other end of a pipe, and when that
+//! closes it kills the broker and removes its data. Nothing here ends a process that it did not start.
 
 use std::fs;
 use std::io::Write;
@@ -53,7 +53,7 @@ pub struct KafkaBroker {
 
 struct Running {
     java: Child,
-    /// Kills `java` when its standard input closes without the word `done`.
+    /// Kills `java` and removes its data when its standard input closes without the word `done`.
     guard: Child,
 }
 
@@ -156,9 +156,10 @@ impl KafkaBroker {
             .map_err(|error| missing("java", &error))?;
         let guard = Command::new("sh")
             .arg("-c")
-            .arg("read -r word; [ \"$word\" = done ] || kill -KILL \"$1\"")
+            .arg("read -r word; [ \"$word\" = done ] || { kill -KILL \"$1\"; rm -rf -- \"$2\"; }")
             .arg("guard")
             .arg(java.id().to_string())
+            .arg(self.home.path())
             .stdin(Stdio::piped())
             .process_group(0)
             .spawn()

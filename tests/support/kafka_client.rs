@@ -181,6 +181,15 @@ impl KafkaBroker {
         collect(&producer, records.len())
     }
 
+    /// As [`Self::produce`], in batches of at most so many records.
+    pub fn produce_in_batches(&self, topic: &str, records: &[Outgoing], batch: usize) {
+        let size = batch.to_string();
+        let settings = [("enable.idempotence", "true"), ("batch.num.messages", &size)];
+        let producer = self.producer(&settings);
+        send(&producer, topic, records);
+        collect(&producer, records.len());
+    }
+
     /// Writes records in one transaction, which ends as told.
     pub fn produce_in_transaction(&self, topic: &str, records: &[Outgoing], commit: bool) {
         let producer = self.producer(&[("transactional.id", &unique("transaction"))]);

@@ -1,4 +1,7 @@
-//! What several tests need: a real broker, scratch topics.
+//! What several tests need: a real broker, scratch topics, other programs, a look at metrics.
 
+pub mod guarded;
+pub mod http_client;
 pub mod kafka_broker;
 pub mod kafka_client;
+pub mod scrape;

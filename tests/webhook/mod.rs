@@ -2,4 +2,4 @@
 
 mod delivery;
 mod outbox;
-mod python_receiver;
+pub mod python_receiver;

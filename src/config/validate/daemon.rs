@@ -23,10 +23,18 @@ pub const OWNED_PROPERTIES: &[(&str, &str)] = &[
     ("metadata.broker.list", "set `kafka.bootstrap_servers`"),
     ("group.id", "set `kafka.group_id`"),
     ("enable.auto.commit", "offsets belong to the checkpoints"),
+    ("auto.commit.enable", "offsets belong to the checkpoints"),
+    ("auto.commit.interval.ms", "offsets belong to the checkpoints"),
     ("enable.auto.offset.store", "offsets belong to the checkpoints"),
+    ("offset.store.method", "offsets belong to the checkpoints"),
+    ("offset.store.path", "offsets belong to the checkpoints"),
     ("auto.offset.reset", "a gap is reported and never skipped; set `start` of a model"),
     ("enable.partition.eof", "it tells when a partition is at its end"),
+    ("allow.auto.create.topics", "a misspelt topic would be created"),
     ("partition.assignment.strategy", "only `range` gives one member both topics' partitions"),
+    ("group.protocol", "only `classic` keeps the partitions of several topics together"),
+    ("group.remote.assignor", "only `range` keeps the partitions of several topics together"),
+    ("enable.idempotence", "dead letters need it"),
 ];
 
 pub fn kafka(check: &mut Check<'_>, config: &Config) -> Option<KafkaPlan> {
@@ -49,6 +57,7 @@ pub fn kafka(check: &mut Check<'_>, config: &Config) -> Option<KafkaPlan> {
         let message = format!("must have 1 to {GROUP_ID_CHARS_MAX} characters");
         check.fault("kafka.group_id", message);
     }
+    let co_partitioned = section.co_partitioned.or(default.co_partitioned)?;
     let mut properties = BTreeMap::new();
     for (written, value) in section.properties.iter().flatten() {
         let path = key_path("kafka.properties", written);
@@ -73,7 +82,7 @@ pub fn kafka(check: &mut Check<'_>, config: &Config) -> Option<KafkaPlan> {
             check.fault(path, message);
         }
     }
-    Some(KafkaPlan { bootstrap: bootstrap?.0, group_id, properties })
+    Some(KafkaPlan { bootstrap: bootstrap?.0, group_id, co_partitioned, properties })
 }
 
 /// Whether a property or header holds a secret, by its name.
@@ -153,7 +162,7 @@ pub fn webhooks(check: &mut Check<'_>, config: &Config) -> Vec<Option<WebhookPla
     check.at_most("webhooks", list.len(), WEBHOOKS_MAX, "webhooks");
     let mut names = Vec::new();
     let mut plans = Vec::new();
-    for (index, section) in list.iter() {
+    for (index, section) in list.iter().take(WEBHOOKS_MAX) {
         let path = item_path("webhooks", index);
         let name = check.name(&path, section.name.as_ref());
         let plan = webhook(check, &path, section);
@@ -205,11 +214,10 @@ fn webhook(check: &mut Check<'_>, path: &str, section: &WebhookConfig) -> Webhoo
     }
 }
 
-/// Each line of the written secret is a key.
+/// One key or several, separated by white space.
 fn signing_secrets(check: &mut Check<'_>, path: &str, written: Option<Secret>) -> Vec<Secret> {
     let Some(written) = written else { return Vec::new() };
-    let lines = written.expose().lines().map(str::trim).filter(|line| !line.is_empty());
-    let secrets: Vec<Secret> = lines.map(Secret::new).collect();
+    let secrets: Vec<Secret> = written.expose().split_whitespace().map(Secret::new).collect();
     let path = key_path(path, "secret");
     check.at_most(&path, secrets.len(), WEBHOOK_SECRETS_MAX, "secrets");
     for (index, secret) in secrets.iter().enumerate() {
@@ -217,7 +225,7 @@ fn signing_secrets(check: &mut Check<'_>, path: &str, written: Option<Secret>) -
         let bytes = key.and_then(|key| base64::engine::general_purpose::STANDARD.decode(key).ok());
         if !bytes.is_some_and(|bytes| (24..=64).contains(&bytes.len())) {
             let message = format!(
-                "line {} is not a Standard Webhooks secret: `whsec_` and 24 to 64 bytes in base64",
+                "key {} is not a Standard Webhooks secret: `whsec_` and 24 to 64 bytes in base64",
                 index + 1
             );
             check.fault(path.clone(), message);

@@ -259,8 +259,9 @@ pub fn find(features: &[FeatureSpec], name: &str) -> Result<usize, String> {
         let shown = quoted(name);
         if features.is_empty() {
             return format!(
-                "there is no feature {shown}: the model has none; add `predictions.fields.features` \
-                 and a profile, or give this feature `values` or `edges`"
+                "there is no feature {shown}: the model has none; add \
+                 `predictions.fields.features` and a profile, or give this feature `values` or \
+                 `edges`"
             );
         }
         let near = suggestion(name, features.iter().map(|feature| &*feature.name));

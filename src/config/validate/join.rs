@@ -94,8 +94,8 @@ pub fn join(
         Some(span) if (least..=longest).contains(&span) => span,
         Some(_) => {
             let message = format!(
-                "must be from {least} (out_of_orderness + allowed_lateness) to {longest} (horizon + \
-                 grace)"
+                "must be from {least} (out_of_orderness + allowed_lateness) to {longest} (horizon \
+                 + grace)"
             );
             check.fault(key_path(&path, "corrections_for"), message);
             least

@@ -54,7 +54,7 @@ impl<'a> Check<'a> {
         self.faults.push(Fault { mark: Some(node.mark), path, message });
     }
 
-    /// Whether something at `path` or below it is known to be wrong, so that its absence is not news.
+    /// Whether something at `path` or below is known to be wrong, so that its absence is not news.
     fn is_faulty(&self, path: &str) -> bool {
         self.faults.iter().any(|fault| {
             fault
@@ -167,7 +167,7 @@ pub fn plan(check: &mut Check<'_>, config: &Config) -> Option<Plan> {
             check.fault("models", "the list is empty; declare at least one model");
         }
         check.at_most("models", models.len(), MODELS_MAX, "models");
-        for (index, model) in models.iter() {
+        for (index, model) in models.iter().take(MODELS_MAX) {
             let path = item_path("models", index);
             drafts.push(model::draft(check, &path, model, &webhook_names));
         }
@@ -197,6 +197,9 @@ pub fn plan(check: &mut Check<'_>, config: &Config) -> Option<Plan> {
     };
     if check.faults.is_empty() {
         size::refuse(&plan).into_iter().for_each(|(path, message)| check.fault(path, message));
+    }
+    for group in &mut plan.groups {
+        group.spread = !plan.kafka.co_partitioned;
     }
     // Secrets print as `<secret>`, so this neither shows them nor changes with them.
     plan.hash = PlanHash::of(&format!("{plan:?}"));

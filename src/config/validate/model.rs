@@ -330,14 +330,12 @@ fn show(check: &mut Check<'_>, path: &str, model: &ModelConfig) -> Option<ShowSp
     if support_min == 0 {
         check.fault(key_path(&path, "support_min"), "must be 1 or more");
     }
-    let history_windows = section.history_windows.or(default.history_windows)?;
-    if history_windows > 10_000 {
-        check.fault(key_path(&path, "history_windows"), "must be from 0 to 10000");
-    }
+    let history: u64 =
+        check.bounded(&path, "history_windows", section.history_windows, default.history_windows);
     Some(ShowSpec {
         coverage_min,
         support_min,
-        history_windows,
+        history_windows: u32::try_from(history).ok()?,
         revise_every: check.bounded(
             &path,
             "revise_every",

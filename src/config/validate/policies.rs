@@ -40,7 +40,7 @@ pub fn policies(
     check.at_most(&path, list.len(), POLICIES_MAX, "policies");
     let mut names = Vec::new();
     let mut policies = Vec::new();
-    for (index, policy) in list.iter() {
+    for (index, policy) in list.iter().take(POLICIES_MAX) {
         let path = item_path(&path, index);
         let name = check.name(&path, policy.name.as_ref());
         policies.extend(one(check, &path, name.clone(), policy, scene));
@@ -218,7 +218,9 @@ fn level(
     scene: &Scene<'_>,
 ) -> Option<Level> {
     let long = match level {
-        Form::Short(Number(value)) => return Some(Level::Value(*value)),
+        Form::Short(value) => {
+            return Some(fixed(check, path, *value, metric));
+        }
         Form::Long(long) => long,
     };
     let written: Vec<Level> = [
@@ -236,13 +238,33 @@ fn level(
         }
         return None;
     };
-    if let Level::BaselineMinus(margin) | Level::BaselinePlus(margin) = level {
-        if margin < 0.0 {
-            check.fault(path, "the margin must be 0 or more");
+    match level {
+        Level::Value(value) => Some(fixed(check, path, Number(value), metric)),
+        Level::BaselineMinus(margin) | Level::BaselinePlus(margin) => {
+            if margin < 0.0 {
+                check.fault(path, "the margin must be 0 or more");
+            }
+            baseline(check, path, metric, scene.references);
+            Some(level)
         }
-        baseline(check, path, metric, scene.references);
     }
-    Some(level)
+}
+
+/// A level that the metric can reach; 80 in place of 0.80 would always or never be passed.
+fn fixed(
+    check: &mut Check<'_>,
+    path: &str,
+    Number(value): Number,
+    metric: Option<Metric>,
+) -> Level {
+    if let Some(metric) = metric {
+        let (least, greatest) = metric.range();
+        if !(least..=greatest).contains(&value) {
+            let message = format!("{metric} is from {least} to {greatest}; {value} is beyond");
+            check.fault(path, message);
+        }
+    }
+    Level::Value(value)
 }
 
 /// A level relative to the baseline needs a profile with it.

@@ -83,7 +83,7 @@ pub fn slices(
         by_slice.entry(wish.slice).or_default().push(wish);
     }
     let mut slices: Vec<SliceSpec> = Vec::new();
-    for index in 0..count {
+    for index in 0..count.min(SLICES_MAX) {
         let path = item_path(&path, index);
         let wishes = by_slice.remove(&index).unwrap_or_default();
         let Some(slice) = slice(check, &path, &wishes, features, references, values_max) else {
@@ -180,7 +180,8 @@ fn values(
             let Some(edges) = wish.edges else {
                 let name = quoted(wish.name);
                 let message = format!(
-                    "{name} is numeric and needs edges: {{ features: [{{ name: {}, edges: [30, 50] }}] }}",
+                    "{name} is numeric and needs edges: {{ features: [{{ name: {}, edges: [30, \
+                     50] }}] }}",
                     wish.name
                 );
                 check.fault(wish.path.clone(), message);

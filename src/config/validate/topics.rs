@@ -247,7 +247,7 @@ fn groups(
     groups
 }
 
-/// The first topic, and a hash of all if there are several: safe in a path and independent of models.
+/// The first topic, and a hash of all if there are several: safe in a path, independent of models.
 fn group_name(topics: &BTreeSet<Arc<str>>) -> String {
     let names: Vec<&str> = topics.iter().map(|topic| &**topic).collect();
     match names.as_slice() {

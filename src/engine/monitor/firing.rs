@@ -66,24 +66,31 @@ impl Monitor {
     pub(super) fn fire_late(
         &mut self,
         shards: &[&Partial],
+        predictions: Timestamp,
         now: Timestamp,
         effects: &mut Vec<Effect>,
     ) {
         let show = self.context.spec.show;
+        let passed = predictions - self.context.spec.time.allowed_lateness;
         let due: Vec<WindowKey> = self
             .changed
             .iter()
-            .filter(|key| self.is_recent(**key))
+            // After a restart a shard may be behind what this monitor has seen: it reads again first.
+            .filter(|(_, end)| *end < passed)
             .filter(|key| {
                 self.fired_at.get(key).is_none_or(|last| now - *last >= show.revise_every)
             })
             .copied()
             .collect();
         for key in due {
+            // A window that had nothing in it when it closed has not fired yet.
+            let revision = self.state.revisions.get(&key).map_or(0, |revision| revision + 1);
+            if !self.is_recent(key) {
+                self.state.revisions.entry(key).or_insert(0);
+                continue;
+            }
             self.changed.remove(&key);
-            let Some(revision) = self.state.revisions.get_mut(&key) else { continue };
-            *revision += 1;
-            let revision = *revision;
+            self.state.revisions.insert(key, revision);
             self.fired_at.insert(key, now);
             let firing = self.firing(shards, key, FiringKind::Late, revision);
             effects.push(Effect::Fired(firing));
@@ -140,7 +147,9 @@ impl Monitor {
         kind: FiringKind,
         revision: u32,
     ) -> Firing {
-        let size = self.context.windows.specs[usize::from(index)].size;
+        let WindowSpec { size, keep, .. } = self.context.windows.specs[usize::from(index)];
+        let join = self.context.spec.join;
+        let truncated = kind == FiringKind::Final && keep < join.horizon + join.grace;
         let start = end - size;
         let versions = sum::versions(shards, start, end)
             .into_iter()
@@ -155,7 +164,7 @@ impl Monitor {
             })
             .collect();
         *self.state.firings.entry((index, kind)).or_default() += 1;
-        Firing { kind, size, start, end, revision, versions }
+        Firing { kind, truncated, size, start, end, revision, versions }
     }
 
     /// All metrics of the model's task that are defined on these rows.

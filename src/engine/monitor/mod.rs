@@ -125,7 +125,7 @@ impl Monitor {
         self.note_changes(seen);
         let Some((predictions, labels)) = self.closing(shards) else { return };
         self.fire_on_time(shards, predictions, now, effects);
-        self.fire_late(shards, now, effects);
+        self.fire_late(shards, predictions, now, effects);
         self.note_drift(shards, predictions);
         self.judge(shards, predictions, labels, now, effects);
         self.fire_final(shards, predictions, labels, effects);

@@ -18,6 +18,8 @@ pub struct ModelReport {
     /// The closing watermarks; `None` while a shard is missing or nothing was read.
     pub predictions_closing: Option<Timestamp>,
     pub labels_closing: Option<Timestamp>,
+    /// The label topic has been quiet for longer than `silent_after`: its time stands still.
+    pub labels_silent: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -56,7 +58,8 @@ pub struct DriftReport {
 #[derive(Clone, Debug)]
 pub struct PolicyReport {
     pub name: String,
-    /// Versions that call for the policy's action, since which window end.
+    /// Versions that call for the policy's action, since which window end. One that has stopped
+    /// predicting is not listed: nothing would ever clear it.
     pub firing: Vec<(String, Timestamp)>,
     pub decisions: Vec<(Decision, u64)>,
     /// The last decision about each version.
@@ -77,9 +80,11 @@ impl Monitor {
         let mut report = ModelReport {
             predictions_closing: closing.map(|(p, _)| p).filter(|at| *at > Timestamp::MIN),
             labels_closing: closing.map(|(_, l)| l).filter(|at| *at > Timestamp::MIN),
+            labels_silent: shards.iter().any(|shard| shard.labels_silent),
             ..ModelReport::default()
         };
-        for version in self.live_versions(shards) {
+        let live = self.live_versions(shards);
+        for version in live.iter().cloned() {
             let mut windows = Vec::new();
             let mut drift = Vec::new();
             for index in 0..self.context.windows.specs.len() {
@@ -93,9 +98,19 @@ impl Monitor {
         for (policy, state) in self.context.spec.policies.iter().zip(&self.state.policies) {
             report.policies.push(PolicyReport {
                 name: policy.name.to_string(),
-                firing: state.firing.iter().map(|(v, at)| (v.clone(), *at)).collect(),
+                firing: state
+                    .firing
+                    .iter()
+                    .filter(|(version, _)| live.contains(version))
+                    .map(|(version, since)| (version.clone(), *since))
+                    .collect(),
                 decisions: state.decisions.iter().map(|(d, n)| (*d, *n)).collect(),
-                last: state.last.iter().map(|(v, (at, d))| (v.clone(), *at, *d)).collect(),
+                last: state
+                    .last
+                    .iter()
+                    .filter(|(version, _)| live.contains(version))
+                    .map(|(version, (at, decision))| (version.clone(), *at, *decision))
+                    .collect(),
             });
         }
         report

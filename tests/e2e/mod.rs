@@ -1,0 +1,9 @@
+//! The whole program on real parts: Apache Kafka, Prometheus, a webhook receiver.
+
+mod adult;
+mod census;
+mod daemon;
+mod faults;
+mod prometheus;
+mod retraining;
+mod toy;
