@@ -18,6 +18,8 @@ use std::sync::Arc;
 /// A prediction that waits for its label, or has one: what metrics and slices need of it, 64 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Pending {
+    /// A checkpoint holds it once for all rows of the id.
+    #[serde(skip)]
     pub id: u128,
     pub codes: Codes,
     pub event_time: Timestamp,
@@ -44,6 +46,7 @@ pub struct Matched {
 /// The first prediction of an id in each partition, where ids may be spread over several.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Origins {
+    #[serde(skip)]
     pub id: u128,
     pub version: u16,
     /// Event time of the prediction that counts.
@@ -126,6 +129,7 @@ pub struct Join {
     pub(super) journal: Option<Vec<u128>>,
     scratch: Vec<u64>,
     changes: Vec<Contribution>,
+    deadlines: Vec<Timestamp>,
 }
 
 impl Keyed for Pending {
@@ -171,6 +175,7 @@ impl Join {
             journal: None,
             scratch: Vec::new(),
             changes: Vec::new(),
+            deadlines: Vec::new(),
         }
     }
 
@@ -331,17 +336,22 @@ impl Join {
             spec.absent_after.is_some_and(|absent| held.event_time + absent.delay < seen.key)
                 && label.own > held.event_time + spec.corrections_for
         };
-        for held in self.pending.get(label.id) {
-            let beyond = matches!(meeting(&spec, label, held.event_time), Meeting::Beyond);
-            if beyond && !too_late(held) {
-                best = best.min(LabelOutcome::BeyondHorizon);
+        let mut met = 0;
+        for held in self.pending.get(label.id).filter(|held| !too_late(held)) {
+            match meeting(&spec, label, held.event_time) {
+                Meeting::Meets => met += 1,
+                Meeting::Beyond => best = best.min(LabelOutcome::BeyondHorizon),
+                Meeting::No => {}
             }
         }
-        while let Some(prediction) = self.take_pending(hash, |held| {
-            held.id == label.id
-                && matches!(meeting(&spec, label, held.event_time), Meeting::Meets)
-                && !too_late(held)
-        }) {
+        for _ in 0..met {
+            let Some(prediction) = self.take_pending(hash, |held| {
+                held.id == label.id
+                    && matches!(meeting(&spec, label, held.event_time), Meeting::Meets)
+                    && !too_late(held)
+            }) else {
+                break;
+            };
             let implicit = self.implicit(&prediction).filter(|implicit| implicit.key < seen.key);
             let (labels, outcome, first) = match implicit {
                 Some(implicit) => {
@@ -383,9 +393,10 @@ impl Join {
             if held.labels.contains(label.position) {
                 continue;
             }
-            let deadlines = deadlines(&self.windows, prediction.event_time);
+            self.windows.deadline_times_into(prediction.event_time, &mut self.deadlines);
+            let deadlines = &self.deadlines;
             let before = held.labels.clone();
-            held.labels = before.with(seen(label), &deadlines);
+            held.labels = before.with(seen(label), deadlines);
             changed = true;
             let implicit_only = before.as_slice().iter().all(|seen| seen.position.is_none());
             let differs = held.labels.current() != before.current();
@@ -395,7 +406,7 @@ impl Join {
                 LabelOutcome::Duplicate
             });
             for (labels, add) in [(&before, false), (&held.labels, true)] {
-                contributions(labels.as_slice(), &deadlines, &mut self.changes);
+                contributions(labels.as_slice(), deadlines, &mut self.changes);
                 invert_unless(add, &mut self.changes);
                 sink(Change {
                     prediction: &prediction,
@@ -420,8 +431,8 @@ impl Join {
         corrected: bool,
         sink: &mut impl FnMut(Change<'_>),
     ) {
-        let deadlines = deadlines(&self.windows, prediction.event_time);
-        contributions(labels, &deadlines, &mut self.changes);
+        self.windows.deadline_times_into(prediction.event_time, &mut self.deadlines);
+        contributions(labels, &self.deadlines, &mut self.changes);
         invert_unless(add, &mut self.changes);
         sink(Change { prediction, contributions: &self.changes, first, corrected });
     }
@@ -481,8 +492,9 @@ impl Join {
         while self.pop_due(limit) {
             let ids = std::mem::take(&mut self.scratch);
             for &hash in &ids {
-                while let Some(prediction) = self.take_pending(hash, |held| held.event_time < limit)
-                {
+                for _ in 0..self.pending.due_before(hash, limit, &mut early) {
+                    let due = |held: &Pending| held.event_time < limit;
+                    let Some(prediction) = self.take_pending(hash, due) else { break };
                     let Some(implicit) = self.implicit(&prediction) else { continue };
                     let first = First {
                         value: implicit.value,
@@ -492,7 +504,6 @@ impl Join {
                     self.emit(&prediction, &[implicit], true, Some(first), false, sink);
                     self.hold(prediction, Some(Labels::One(implicit)));
                 }
-                early.extend(self.pending.get_short(hash).map(|held| (held.event_time, hash)));
             }
             self.scratch = ids;
         }
@@ -504,11 +515,12 @@ impl Join {
         while self.pop_due(limit) {
             let ids = std::mem::take(&mut self.scratch);
             for &hash in &ids {
-                while let Some(row) = self.take_pending(hash, |held| held.event_time < limit) {
+                for _ in 0..self.pending.due_before(hash, limit, &mut early) {
+                    let due = |held: &Pending| held.event_time < limit;
+                    let Some(row) = self.take_pending(hash, due) else { break };
                     self.forget(&row);
                     released(&row, Release::Unlabelled);
                 }
-                early.extend(self.pending.get_short(hash).map(|held| (held.event_time, hash)));
             }
             self.scratch = ids;
         }
@@ -535,15 +547,12 @@ impl Join {
         ids.clear();
         while self.settled.pop(limit, &mut ids) {
             for hash in ids.drain(..) {
-                while let Some(row) =
-                    self.matched.take(hash, |held| held.prediction.event_time < limit)
-                {
+                for _ in 0..self.matched.due_before(hash, limit, &mut early) {
+                    let due = |held: &Matched| held.prediction.event_time < limit;
+                    let Some(row) = self.matched.take(hash, due) else { break };
                     self.forget(&row.prediction);
                     released(&row.prediction, Release::Settled);
                 }
-                early.extend(
-                    self.matched.get_short(hash).map(|held| (held.prediction.event_time, hash)),
-                );
             }
         }
         self.scratch = ids;
@@ -599,10 +608,6 @@ fn seen(label: &Arriving) -> Seen {
         key: label.event_time.max(label.own),
         position: Some(label.position),
     }
-}
-
-fn deadlines(windows: &Windows, at: Timestamp) -> Vec<Timestamp> {
-    windows.deadlines(at).into_iter().map(|(deadline, _)| deadline).collect()
 }
 
 fn invert_unless(add: bool, contributions: &mut [Contribution]) {

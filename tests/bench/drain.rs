@@ -4,7 +4,7 @@
 //! predictions of 723 bytes with 15 numbers and 5 strings, and their labels of 92 bytes, spread over
 //! an hour. Both are drained from the start by processes of their own: by `BaseConsumer::poll` and
 //! nothing but counting, and by the daemon doing all its work (20 profiled features, the join, two
-//! slices, windows, checkpoints, a scrape each quarter of a second). CPU seconds are user plus
+//! slices, a policy, a checkpoint and a scrape each second). CPU seconds are user plus
 //! system of the whole process, from its start to its end. Only the ratio means something from
 //! machine to machine.
 
@@ -227,6 +227,8 @@ models:
     windows: [5m, {{ size: 1h, every: 5m }}]
     reference: {{ default: profile.json }}
     slices: [category_0, [category_1, category_2]]
+    policies:
+      - {{ name: fell, metric: accuracy, window: 1h, below: 0.5, label_age: 1h, action: alert }}
 "
     )
 }
@@ -246,7 +248,7 @@ fn daemon(broker: &KafkaBroker, folder: &Path, run: usize, arguments: &Arguments
     while counted(&page) < arguments.pairs as f64 {
         assert!(started_at.elapsed() < PATIENCE, "not drained:\n{page}");
         assert!(child.try_wait().unwrap().is_none(), "the daemon has ended");
-        std::thread::sleep(Duration::from_millis(250));
+        std::thread::sleep(Duration::from_secs(1));
         page = scrape(port).unwrap_or_default();
     }
     let wall_seconds = started_at.elapsed().as_secs_f64();
