@@ -89,25 +89,63 @@ impl DelayHistogram {
     }
 }
 
-impl PairCounters {
-    /// Counts a pair; `predicted` is the positive class's probability (NaN: unknown) or the
-    /// predicted value.
-    pub fn pair(&mut self, decision: ClassCode, predicted: f64, label: LabelValue) {
+/// A pair made ready to be counted, once, for the whole model and for each of its slices.
+#[derive(Clone, Copy, Debug)]
+pub enum PairTerms {
+    Class {
+        /// (decision, label)
+        cell: (ClassCode, ClassCode),
+        /// Log loss and Brier loss; `None` without a probability.
+        losses: Option<(Sum, Sum)>,
+    },
+    Number {
+        /// The prediction is not below the true value.
+        over: bool,
+        error: Sum,
+        square: Sum,
+    },
+}
+
+impl PairTerms {
+    /// `predicted`: the positive class's probability (NaN: unknown) or the predicted value.
+    pub fn of(decision: ClassCode, predicted: f64, label: LabelValue) -> Self {
         match label {
             LabelValue::Class(class) => {
-                *self.classes.entry((decision, class)).or_default() += 1;
                 let p = if class == 1 { predicted } else { 1.0 - predicted };
-                if (0.0..=1.0).contains(&p) {
-                    self.log_loss.plus(&Sum::of(-p.clamp(f64::EPSILON, 1.0 - f64::EPSILON).ln()).0);
-                    self.brier.plus(&Sum::of((1.0 - p) * (1.0 - p)).0);
-                }
+                let losses = (0.0..=1.0).contains(&p).then(|| {
+                    let log_loss = -p.clamp(f64::EPSILON, 1.0 - f64::EPSILON).ln();
+                    (Sum::of(log_loss).0, Sum::of((1.0 - p) * (1.0 - p)).0)
+                });
+                Self::Class { cell: (decision, class), losses }
             }
             LabelValue::Number(actual) => {
                 let error = predicted - actual;
+                Self::Number {
+                    over: error.is_nan() || error >= 0.0,
+                    error: Sum::of(error.abs()).0,
+                    square: Sum::of(error * error).0,
+                }
+            }
+        }
+    }
+}
+
+impl PairCounters {
+    /// Counts a pair.
+    pub fn pair(&mut self, pair: &PairTerms) {
+        match pair {
+            PairTerms::Class { cell, losses } => {
+                *self.classes.entry(*cell).or_default() += 1;
+                if let Some((log_loss, brier)) = losses {
+                    self.log_loss.plus(log_loss);
+                    self.brier.plus(brier);
+                }
+            }
+            PairTerms::Number { over, error, square } => {
                 self.errors.pairs += 1;
-                let side = if error < 0.0 { &mut self.errors.under } else { &mut self.errors.over };
-                side.plus(&Sum::of(error.abs()).0);
-                self.errors.squares.plus(&Sum::of(error * error).0);
+                let side = if *over { &mut self.errors.over } else { &mut self.errors.under };
+                side.plus(error);
+                self.errors.squares.plus(square);
             }
         }
     }

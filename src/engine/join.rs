@@ -20,6 +20,8 @@ use std::sync::Arc;
 /// A prediction that waits for its label, or has one: what metrics and slices need of it, 64 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Pending {
+    /// A checkpoint holds it once for all rows of the id.
+    #[serde(skip)]
     pub id: u128,
     pub codes: Codes,
     pub event_time: Timestamp,
@@ -46,6 +48,7 @@ pub struct Matched {
 /// The first prediction of an id in each partition, where ids may be spread over several.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Origins {
+    #[serde(skip)]
     pub id: u128,
     pub version: u16,
     /// Event time of the prediction that counts.
@@ -128,6 +131,7 @@ pub struct Join {
     pub(super) journal: Option<Vec<u128>>,
     scratch: Vec<u64>,
     changes: Vec<Contribution>,
+    deadlines: Vec<Timestamp>,
 }
 
 impl Keyed for Pending {
@@ -173,6 +177,7 @@ impl Join {
             journal: None,
             scratch: Vec::new(),
             changes: Vec::new(),
+            deadlines: Vec::new(),
         }
     }
 
@@ -334,17 +339,22 @@ impl Join {
             spec.absent_after.is_some_and(|absent| held.event_time + absent.delay < seen.key)
                 && label.own > held.event_time + spec.corrections_for
         };
-        for held in self.pending.get(label.id) {
-            let beyond = matches!(meeting(&spec, label, held.event_time), Meeting::Beyond);
-            if beyond && !too_late(held) {
-                best = best.min(LabelOutcome::BeyondHorizon);
+        let mut met = 0;
+        for held in self.pending.get(label.id).filter(|held| !too_late(held)) {
+            match meeting(&spec, label, held.event_time) {
+                Meeting::Meets => met += 1,
+                Meeting::Beyond => best = best.min(LabelOutcome::BeyondHorizon),
+                Meeting::No => {}
             }
         }
-        while let Some(prediction) = self.take_pending(hash, |held| {
-            held.id == label.id
-                && matches!(meeting(&spec, label, held.event_time), Meeting::Meets)
-                && !too_late(held)
-        }) {
+        for _ in 0..met {
+            let Some(prediction) = self.take_pending(hash, |held| {
+                held.id == label.id
+                    && matches!(meeting(&spec, label, held.event_time), Meeting::Meets)
+                    && !too_late(held)
+            }) else {
+                break;
+            };
             let implicit = self.implicit(&prediction).filter(|implicit| implicit.key < seen.key);
             let (labels, outcome, first) = match implicit {
                 Some(implicit) => {
@@ -386,9 +396,10 @@ impl Join {
             if held.labels.contains(label.position) {
                 continue;
             }
-            let deadlines = deadlines(&self.windows, prediction.event_time);
+            self.windows.deadline_times_into(prediction.event_time, &mut self.deadlines);
+            let deadlines = &self.deadlines;
             let before = held.labels.clone();
-            held.labels = before.with(seen(label), &deadlines);
+            held.labels = before.with(seen(label), deadlines);
             changed = true;
             let implicit_only = before.as_slice().iter().all(|seen| seen.position.is_none());
             let differs = held.labels.current() != before.current();
@@ -398,7 +409,7 @@ impl Join {
                 LabelOutcome::Duplicate
             });
             for (labels, add) in [(&before, false), (&held.labels, true)] {
-                contributions(labels.as_slice(), &deadlines, &mut self.changes);
+                contributions(labels.as_slice(), deadlines, &mut self.changes);
                 invert_unless(add, &mut self.changes);
                 sink(Change {
                     prediction: &prediction,
@@ -423,8 +434,8 @@ impl Join {
         corrected: bool,
         sink: &mut impl FnMut(Change<'_>),
     ) {
-        let deadlines = deadlines(&self.windows, prediction.event_time);
-        contributions(labels, &deadlines, &mut self.changes);
+        self.windows.deadline_times_into(prediction.event_time, &mut self.deadlines);
+        contributions(labels, &self.deadlines, &mut self.changes);
         invert_unless(add, &mut self.changes);
         sink(Change { prediction, contributions: &self.changes, first, corrected });
     }
@@ -470,10 +481,6 @@ fn seen(label: &Arriving) -> Seen {
         key: label.event_time.max(label.own),
         position: Some(label.position),
     }
-}
-
-fn deadlines(windows: &Windows, at: Timestamp) -> Vec<Timestamp> {
-    windows.deadlines(at).into_iter().map(|(deadline, _)| deadline).collect()
 }
 
 fn invert_unless(add: bool, contributions: &mut [Contribution]) {

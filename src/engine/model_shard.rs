@@ -1,6 +1,6 @@
 //! One model within one shard: its join, its panes, its tally.
 
-use super::counters::{DelayHistogram, VersionCounters};
+use super::counters::{DelayHistogram, PairTerms, VersionCounters};
 use super::event::{CLASS_NONE, ClassCode, LabelValue, Position, PredictionBatch};
 use super::join::{Arriving, Change, Insert, Join, Pending, Release};
 use super::layouts::Layouts;
@@ -217,8 +217,9 @@ impl Partial {
             Task::Multiclass { .. } => f64::NAN,
             _ => f64::from_bits(prediction.output),
         };
+        let pair = PairTerms::of(prediction.class, predicted, first.value);
         for key in std::iter::once(SliceKey::WHOLE).chain(keys) {
-            counters.slices.entry(key).or_default().pair(prediction.class, predicted, first.value);
+            counters.slices.entry(key).or_default().pair(&pair);
         }
     }
 }

@@ -84,6 +84,13 @@ pub struct PaneStore {
     /// Panes changed since the last checkpoint, and since the monitor last looked.
     unsaved: Vec<PaneKey>,
     unseen: Vec<PaneKey>,
+    scratch: Scratch,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Scratch {
+    deadlines: Vec<(Timestamp, usize)>,
+    stages: Vec<usize>,
 }
 
 /// A pane and the lists that it is already in.
@@ -215,7 +222,14 @@ impl PaneStore {
             rolled: vec![Timestamp::MIN; shape.windows.levels.len()],
             features: Timestamp::MIN,
         };
-        Self { shape, panes: BTreeMap::new(), released, unsaved: Vec::new(), unseen: Vec::new() }
+        Self {
+            shape,
+            panes: BTreeMap::new(),
+            released,
+            unsaved: Vec::new(),
+            unseen: Vec::new(),
+            scratch: Scratch::default(),
+        }
     }
 
     pub fn shape(&self) -> &Arc<PaneShape> {
@@ -345,16 +359,18 @@ impl PaneStore {
         event_time: Timestamp,
         contributions: impl Iterator<Item = (Contribution, Terms)>,
     ) {
-        let stages = stages(&self.shape.windows, key.level, event_time);
+        let mut scratch = std::mem::take(&mut self.scratch);
+        stages_into(&self.shape.windows, key.level, event_time, &mut scratch);
         let (shape, pane) = self.touch(key);
         let pane = pane.version_mut(version);
         for (contribution, terms) in contributions {
-            let stage = stages.get(contribution.stage).copied().unwrap_or(0);
+            let stage = scratch.stages.get(contribution.stage).copied().unwrap_or(0);
             let sign = if contribution.add { Sign::Add } else { Sign::Remove };
             for slice in std::iter::once(SliceKey::WHOLE).chain(slices.clone()) {
                 pane.slice_mut(shape, slice).stage(shape, slice, stage).add_terms(&terms, sign);
             }
         }
+        self.scratch = scratch;
     }
 
     /// Rolls up, drops features and drops panes as far as given, never back.
@@ -469,16 +485,22 @@ impl PaneStore {
 /// pane of this level keeps it in. A level that no longer takes part in a judgement does not tell
 /// its stage from the next one's.
 fn stages(windows: &Windows, level: u8, at: Timestamp) -> Vec<usize> {
-    let deadlines = windows.deadlines(at);
-    let mut mapped = Vec::with_capacity(deadlines.len() + 1);
+    let mut scratch = Scratch::default();
+    stages_into(windows, level, at, &mut scratch);
+    scratch.stages
+}
+
+fn stages_into(windows: &Windows, level: u8, at: Timestamp, scratch: &mut Scratch) {
+    let Scratch { deadlines, stages } = scratch;
+    windows.deadlines_into(at, deadlines);
+    stages.clear();
     let mut stage = 0;
-    for (_, judgement) in deadlines {
-        mapped.push(stage);
+    for &(_, judgement) in &*deadlines {
+        stages.push(stage);
         let size = windows.judgements[judgement].window;
         stage += usize::from(windows.level_has(usize::from(level), size));
     }
-    mapped.push(stage);
-    mapped
+    stages.push(stage);
 }
 
 /// The number of stages of a pane that a judgement sees.

@@ -5,7 +5,6 @@
 
 use super::counters::{DelayHistogram, VersionCounters};
 use super::join::{Matched, Origins, Pending};
-use super::labels::Labels;
 use super::model_shard::{ModelShard, Partial};
 use super::outcome::LabelTally;
 use super::outcome::PredictionTally;
@@ -15,9 +14,10 @@ use super::shard::{Input, InputKey, Shard};
 use super::spec::Task;
 use super::table::Keyed;
 use super::time::Timestamp;
-use super::waiting::WaitingLabel;
+use super::waiting::{Waiting, WaitingLabel};
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeSeq;
+use serde::{Deserialize, Serialize, Serializer};
 use std::fmt;
 
 /// A part of a snapshot.
@@ -130,19 +130,34 @@ struct ModelHead {
     released: Released,
 }
 
-/// All rows of one id; what is not listed is no longer held.
-#[derive(Serialize, Deserialize)]
+/// All rows of one id, which they do not repeat; what is not listed is no longer held.
+#[derive(Deserialize)]
 struct IdRows {
-    id: u128,
+    id: IdBytes,
     pending: Vec<(Pending, Option<Ranked>)>,
     matched: Vec<(Matched, Option<Ranked>)>,
     origins: Vec<Origins>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct IdLabels {
-    id: u128,
+    id: IdBytes,
     labels: Vec<WaitingLabel>,
+}
+
+/// An id as it is: a hash as a number of variable length would be longer.
+type IdBytes = [u8; 16];
+
+/// Writes `IdRows` one after the other, without a copy of them all.
+struct RowsOf<'a> {
+    model: &'a ModelShard,
+    ids: Vec<u128>,
+}
+
+/// Writes `IdLabels` likewise.
+struct LabelsOf<'a> {
+    waiting: &'a Waiting,
+    ids: Vec<u128>,
 }
 
 impl Shard {
@@ -156,7 +171,7 @@ impl Shard {
         let mut sections = vec![section(Part::Inputs.at(0), &head)];
         for (at, model) in self.models.iter_mut().enumerate() {
             sections.push(section(Part::Model.at(at), &ModelHead::of(&model.partial)));
-            sections.push(section(Part::Join.at(at), &model.rows(kind)));
+            sections.push(section(Part::Join.at(at), &model.changed_rows(kind)));
             sections.push(section(Part::Panes.at(at), &model.panes(kind)));
         }
         for (at, waiting) in self.waiting.iter_mut().enumerate() {
@@ -165,15 +180,7 @@ impl Shard {
                 (SnapshotKind::Delta, Some(changed)) => distinct(changed),
                 _ => distinct(waiting.labels.iter().map(Keyed::id).collect()),
             };
-            let rows: Vec<IdLabels> = ids
-                .into_iter()
-                .map(|id| {
-                    let mut labels: Vec<_> = waiting.labels.get(id).cloned().collect();
-                    labels.sort_by_key(|label| label.position);
-                    IdLabels { id, labels }
-                })
-                .collect();
-            sections.push(section(Part::Waiting.at(at), &rows));
+            sections.push(section(Part::Waiting.at(at), &LabelsOf { waiting, ids }));
         }
         sections
     }
@@ -206,8 +213,11 @@ impl Shard {
         for (at, waiting) in self.waiting.iter_mut().enumerate() {
             let rows: Vec<IdLabels> = read(sections, Part::Waiting.at(at))?;
             for row in rows {
-                waiting.forget_id(row.id);
-                row.labels.into_iter().for_each(|label| waiting.restore(label));
+                let id = u128::from_le_bytes(row.id);
+                waiting.forget_id(id);
+                for label in row.labels {
+                    waiting.restore(WaitingLabel { id, ..label });
+                }
             }
         }
         Ok(())
@@ -241,7 +251,7 @@ impl ModelHead {
 }
 
 impl ModelShard {
-    fn rows(&mut self, kind: SnapshotKind) -> Vec<IdRows> {
+    fn changed_rows(&mut self, kind: SnapshotKind) -> RowsOf<'_> {
         let changed = self.join.journal.replace(Vec::new());
         let ids = match (kind, changed) {
             (SnapshotKind::Delta, Some(changed)) => distinct(changed),
@@ -250,21 +260,7 @@ impl ModelShard {
                 distinct(pending.chain(self.join.matched.iter().map(Keyed::id)).collect())
             }
         };
-        ids.into_iter().map(|id| self.rows_of(id)).collect()
-    }
-
-    fn rows_of(&self, id: u128) -> IdRows {
-        let multiclass = self.is_multiclass();
-        let ranked = |row: &Pending| multiclass.then(|| self.outputs.get(row.output).cloned())?;
-        let mut pending: Vec<_> =
-            self.join.pending.get(id).map(|row| (*row, ranked(row))).collect();
-        pending.sort_by_key(|(row, _)| (row.event_time, row.version));
-        let mut matched: Vec<_> =
-            self.join.matched.get(id).map(|row| (row.clone(), ranked(&row.prediction))).collect();
-        matched.sort_by_key(|(row, _)| (row.prediction.event_time, row.prediction.version));
-        let mut origins: Vec<_> = self.join.origins.get(id).cloned().collect();
-        origins.sort_by_key(|row| (row.event_time, row.version));
-        IdRows { id, pending, matched, origins }
+        RowsOf { model: self, ids }
     }
 
     fn is_multiclass(&self) -> bool {
@@ -272,27 +268,30 @@ impl ModelShard {
     }
 
     fn restore_rows(&mut self, rows: IdRows) {
+        let id = u128::from_le_bytes(rows.id);
         if self.is_multiclass() {
             let held: Vec<u64> = self
                 .join
                 .pending
-                .get(rows.id)
+                .get(id)
                 .map(|row| row.output)
-                .chain(self.join.matched.get(rows.id).map(|row| row.prediction.output))
+                .chain(self.join.matched.get(id).map(|row| row.prediction.output))
                 .collect();
             held.into_iter().for_each(|slot| self.outputs.free(slot));
         }
-        self.join.forget_id(rows.id);
+        self.join.forget_id(id);
         for (mut row, ranked) in rows.pending {
+            row.id = id;
             self.restore_output(&mut row, ranked);
             self.join.restore(row, None);
         }
         for (Matched { mut prediction, labels }, ranked) in rows.matched {
+            prediction.id = id;
             self.restore_output(&mut prediction, ranked);
-            self.join.restore(prediction, Some(Labels::clone(&labels)));
+            self.join.restore(prediction, Some(labels));
         }
         for origins in rows.origins {
-            self.join.origins.insert(origins);
+            self.join.origins.insert(Origins { id, ..origins });
         }
     }
 
@@ -311,6 +310,43 @@ impl ModelShard {
                 changed.into_iter().map(|key| (key, panes.get(key).cloned())).collect()
             }
         }
+    }
+}
+
+impl Serialize for RowsOf<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (join, multiclass) = (&self.model.join, self.model.is_multiclass());
+        let ranked =
+            |row: &Pending| multiclass.then(|| self.model.outputs.get(row.output)).flatten();
+        let (mut pending, mut matched, mut origins) = (Vec::new(), Vec::new(), Vec::new());
+        let mut all = serializer.serialize_seq(Some(self.ids.len()))?;
+        for &id in &self.ids {
+            pending.clear();
+            pending.extend(join.pending.get(id).map(|row| (row, ranked(row))));
+            pending.sort_by_key(|(row, _)| (row.event_time, row.version));
+            matched.clear();
+            matched.extend(join.matched.get(id).map(|row| (row, ranked(&row.prediction))));
+            matched.sort_by_key(|(row, _)| (row.prediction.event_time, row.prediction.version));
+            origins.clear();
+            origins.extend(join.origins.get(id));
+            origins.sort_by_key(|row| (row.event_time, row.version));
+            all.serialize_element(&(id.to_le_bytes(), &pending, &matched, &origins))?;
+        }
+        all.end()
+    }
+}
+
+impl Serialize for LabelsOf<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut labels = Vec::new();
+        let mut all = serializer.serialize_seq(Some(self.ids.len()))?;
+        for &id in &self.ids {
+            labels.clear();
+            labels.extend(self.waiting.labels.get(id));
+            labels.sort_by_key(|label| label.position);
+            all.serialize_element(&(id.to_le_bytes(), &labels))?;
+        }
+        all.end()
     }
 }
 

@@ -65,6 +65,25 @@ impl<T: Keyed> Table<T> {
         Some(row)
     }
 
+    /// How many rows whose id has this low half are due before `limit`; the others are listed in
+    /// `later`, to be pushed again.
+    pub fn due_before(
+        &self,
+        hash: u64,
+        limit: Timestamp,
+        later: &mut Vec<(Timestamp, u64)>,
+    ) -> usize {
+        let mut due = 0;
+        for row in self.get_short(hash) {
+            if row.event_time() < limit {
+                due += 1;
+            } else {
+                later.push((row.event_time(), hash));
+            }
+        }
+        due
+    }
+
     /// All rows, in no particular order: sort before anything leaves.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
         self.parts.iter().flat_map(HashTable::iter)

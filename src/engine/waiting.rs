@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 /// A label of a topic, with its value as each way of reading it gives it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WaitingLabel {
+    /// A checkpoint holds it once for all labels of the id.
+    #[serde(skip)]
     pub id: u128,
     pub event_time: Timestamp,
     /// Newest event time of its partition just before it.
@@ -134,11 +136,20 @@ impl Waiting {
         model: usize,
         mut meet: impl FnMut(&WaitingLabel) -> LabelOutcome,
     ) {
+        match self.labels.get(id).take(2).count() {
+            0 => return,
+            1 => {
+                for label in self.labels.get_mut(id) {
+                    let outcome = meet(label);
+                    label.outcomes.note(model, outcome);
+                }
+                self.note(id);
+                return;
+            }
+            _ => {}
+        }
         let mut positions: Vec<Position> =
             self.labels.get(id).map(|label| label.position).collect();
-        if positions.is_empty() {
-            return;
-        }
         positions.sort_unstable();
         for position in positions {
             if let Some(label) = self.labels.get_mut(id).find(|label| label.position == position) {
@@ -156,11 +167,12 @@ impl Waiting {
         ids.clear();
         while self.queue.pop(limit, &mut ids) {
             for hash in ids.drain(..) {
-                while let Some(label) = self.labels.take(hash, |label| label.event_time < limit) {
+                for _ in 0..self.labels.due_before(hash, limit, &mut early) {
+                    let due = |label: &WaitingLabel| label.event_time < limit;
+                    let Some(label) = self.labels.take(hash, due) else { break };
                     ended(&label.outcomes);
                     self.note(label.id);
                 }
-                early.extend(self.labels.get_short(hash).map(|label| (label.event_time, hash)));
             }
         }
         self.scratch = ids;

@@ -77,16 +77,29 @@ impl Windows {
     /// The deadlines of all judgements that concern a point, ascending, each with the judgement's
     /// position.
     pub fn deadlines(&self, at: Timestamp) -> Vec<(Timestamp, usize)> {
-        let mut deadlines: Vec<_> = self
-            .judgements
-            .iter()
-            .enumerate()
-            .map(|(index, judgement)| {
-                (self.tile_end(judgement.window, at) + judgement.label_age, index)
-            })
-            .collect();
-        deadlines.sort_unstable();
+        let mut deadlines = Vec::new();
+        self.deadlines_into(at, &mut deadlines);
         deadlines
+    }
+
+    /// The times alone, in place of what `out` held.
+    pub fn deadline_times_into(&self, at: Timestamp, out: &mut Vec<Timestamp>) {
+        out.clear();
+        out.extend(
+            self.judgements
+                .iter()
+                .map(|judgement| self.tile_end(judgement.window, at) + judgement.label_age),
+        );
+        out.sort_unstable();
+    }
+
+    /// As `deadlines`, in place of what `out` held.
+    pub fn deadlines_into(&self, at: Timestamp, out: &mut Vec<(Timestamp, usize)>) {
+        out.clear();
+        out.extend(self.judgements.iter().enumerate().map(|(index, judgement)| {
+            (self.tile_end(judgement.window, at) + judgement.label_age, index)
+        }));
+        out.sort_unstable();
     }
 
     /// Whether a pane of this level still takes part in windows of this size.

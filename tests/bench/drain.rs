@@ -1,10 +1,10 @@
 //! What tidemark costs beside a consumer that only counts, on the same broker in the same run.
 //!
 //! `tests/bench/run --pairs 1000000`. Apache Kafka holds two topics of 4 partitions (lz4, keyed):
-//! predictions of 723 bytes with 15 numbers and 5 strings, and their labels of 92 bytes, spread
-//! over an hour. Both are drained from the start by processes of their own: by `BaseConsumer::poll`
-//! and nothing but counting, and by the daemon doing all its work (20 profiled features, the join,
-//! two slices, windows, checkpoints, a scrape each quarter of a second). CPU seconds are user plus
+//! predictions of 723 bytes with 15 numbers and 5 strings, and their labels of 92 bytes, spread over
+//! an hour. Both are drained from the start by processes of their own: by `BaseConsumer::poll` and
+//! nothing but counting, and by the daemon doing all its work (20 profiled features, the join, two
+//! slices, a policy, a checkpoint and a scrape each second). CPU seconds are user plus
 //! system of the whole process, from its start to its end. Only the ratio means something from
 //! machine to machine.
 
@@ -49,8 +49,8 @@ const FETCH: [(&str, &str); 3] = [
 struct Arguments {
     pairs: u64,
     runs: usize,
-    /// A command that gets the daemon's process id as its last argument: a profiler.
-    attach: Option<String>,
+    /// What the daemon runs under: a profiler with its options.
+    under: Option<String>,
 }
 
 /// What one process needed.
@@ -82,15 +82,15 @@ fn main() {
 }
 
 fn arguments(words: &[String]) -> Arguments {
-    let mut arguments = Arguments { pairs: 400_000, runs: 3, attach: None };
+    let mut arguments = Arguments { pairs: 400_000, runs: 3, under: None };
     let mut words = words.iter().filter(|word| *word != "--bench");
     while let Some(word) = words.next() {
         let value = words.next().unwrap_or_else(|| panic!("{word} needs a value"));
         match word.as_str() {
             "--pairs" => arguments.pairs = value.parse().unwrap(),
             "--runs" => arguments.runs = value.parse().unwrap(),
-            "--attach" => arguments.attach = Some(value.clone()),
-            _ => panic!("{word} is not --pairs, --runs or --attach"),
+            "--under" => arguments.under = Some(value.clone()),
+            _ => panic!("{word} is not --pairs, --runs or --under"),
         }
     }
     arguments
@@ -227,6 +227,8 @@ models:
     windows: [5m, {{ size: 1h, every: 5m }}]
     reference: {{ default: profile.json }}
     slices: [category_0, [category_1, category_2]]
+    policies:
+      - {{ name: fell, metric: accuracy, window: 1h, below: 0.5, label_age: 1h, action: alert }}
 "
     )
 }
@@ -238,21 +240,15 @@ fn daemon(broker: &KafkaBroker, folder: &Path, run: usize, arguments: &Arguments
         .replace("file://.", &format!("file://{}", folder.display()));
     std::fs::write(folder.join("tidemark.yaml"), text).unwrap();
     let started_at = Instant::now();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_tidemark"))
-        .current_dir(folder)
-        .args(["run", "-c", "tidemark.yaml", "--log", "warn"])
-        .spawn()
-        .unwrap();
-    let profiler = arguments.attach.as_ref().map(|command| {
-        let shell = format!("exec {command} {}", child.id());
-        Command::new("sh").arg("-c").arg(shell).spawn().unwrap()
-    });
+    let mut words: Vec<&str> = arguments.under.iter().flat_map(|it| it.split(' ')).collect();
+    words.extend([env!("CARGO_BIN_EXE_tidemark"), "run", "-c", "tidemark.yaml", "--log", "warn"]);
+    let mut child = Command::new(words[0]).args(&words[1..]).current_dir(folder).spawn().unwrap();
     let counted = |page: &str| sum(page, "tidemark_labeled_predictions_total{");
     let mut page = String::new();
     while counted(&page) < arguments.pairs as f64 {
         assert!(started_at.elapsed() < PATIENCE, "not drained:\n{page}");
         assert!(child.try_wait().unwrap().is_none(), "the daemon has ended");
-        std::thread::sleep(Duration::from_millis(250));
+        std::thread::sleep(Duration::from_secs(1));
         page = scrape(port).unwrap_or_default();
     }
     let wall_seconds = started_at.elapsed().as_secs_f64();
@@ -260,9 +256,6 @@ fn daemon(broker: &KafkaBroker, folder: &Path, run: usize, arguments: &Arguments
     let stopped = Command::new("kill").arg("-TERM").arg(child.id().to_string()).status().unwrap();
     assert!(stopped.success());
     let cpu_seconds = cpu_until_its_end(&mut child);
-    if let Some(mut profiler) = profiler {
-        profiler.wait().unwrap();
-    }
     let matched = "tidemark_prediction_rows_total{topic=\"bench.predictions\",\
                    model=\"bench\",outcome=\"matched\"}";
     assert_eq!(sum(&page, matched), arguments.pairs as f64, "{page}");

@@ -3,7 +3,7 @@
 //! Limits are moments of event time; what lies before them goes. The queues know seconds only, so
 //! what they give too early is put back.
 
-use super::{Change, First, Join, Labels, Pending, Release};
+use super::{Change, First, Join, Labels, Matched, Pending, Release};
 use crate::engine::time::Timestamp;
 
 impl Join {
@@ -55,8 +55,9 @@ impl Join {
         while self.pop_due(limit) {
             let ids = std::mem::take(&mut self.scratch);
             for &hash in &ids {
-                while let Some(prediction) = self.take_pending(hash, |held| held.event_time < limit)
-                {
+                for _ in 0..self.pending.due_before(hash, limit, &mut early) {
+                    let due = |held: &Pending| held.event_time < limit;
+                    let Some(prediction) = self.take_pending(hash, due) else { break };
                     let Some(implicit) = self.implicit(&prediction) else { continue };
                     let first = First {
                         value: implicit.value,
@@ -66,7 +67,6 @@ impl Join {
                     self.emit(&prediction, &[implicit], true, Some(first), false, sink);
                     self.hold(prediction, Some(Labels::One(implicit)));
                 }
-                early.extend(self.pending.get_short(hash).map(|held| (held.event_time, hash)));
             }
             self.scratch = ids;
         }
@@ -78,11 +78,12 @@ impl Join {
         while self.pop_due(limit) {
             let ids = std::mem::take(&mut self.scratch);
             for &hash in &ids {
-                while let Some(row) = self.take_pending(hash, |held| held.event_time < limit) {
+                for _ in 0..self.pending.due_before(hash, limit, &mut early) {
+                    let due = |held: &Pending| held.event_time < limit;
+                    let Some(row) = self.take_pending(hash, due) else { break };
                     self.forget(&row);
                     released(&row, Release::Unlabelled);
                 }
-                early.extend(self.pending.get_short(hash).map(|held| (held.event_time, hash)));
             }
             self.scratch = ids;
         }
@@ -109,15 +110,12 @@ impl Join {
         ids.clear();
         while self.settled.pop(limit, &mut ids) {
             for hash in ids.drain(..) {
-                while let Some(row) =
-                    self.matched.take(hash, |held| held.prediction.event_time < limit)
-                {
+                for _ in 0..self.matched.due_before(hash, limit, &mut early) {
+                    let due = |held: &Matched| held.prediction.event_time < limit;
+                    let Some(row) = self.matched.take(hash, due) else { break };
                     self.forget(&row.prediction);
                     released(&row.prediction, Release::Settled);
                 }
-                early.extend(
-                    self.matched.get_short(hash).map(|held| (held.prediction.event_time, hash)),
-                );
             }
         }
         self.scratch = ids;
