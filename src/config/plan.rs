@@ -4,6 +4,7 @@
 //! half is one [`ModelSpec`] a model; the rest tells the edges where to connect.
 
 use super::secret::{Secret, SecretOrPlain, SecretUrl};
+use super::template::Template;
 use crate::decode::spec::{LabelFields, PredictionFields};
 use crate::engine::event::ModelIndex;
 use crate::engine::spec::ModelSpec;
@@ -84,6 +85,19 @@ pub struct WebhookPlan {
     pub give_up_after: Span,
     /// Statuses besides 2xx that mean delivered, such as 409 for "already there".
     pub success_statuses: Vec<u16>,
+    /// The body's form; without one the event is sent as it is.
+    pub template: Option<Template>,
+    pub proxy: Option<SecretUrl>,
+    pub tls: WebhookTls,
+}
+
+/// PEM texts, read from their files.
+#[derive(Clone, Debug, Default)]
+pub struct WebhookTls {
+    /// Whose signatures are trusted; absent: those that the system trusts.
+    pub ca: Option<String>,
+    /// Our certificate and its key.
+    pub identity: Option<Secret>,
 }
 
 /// How a payload is encoded.

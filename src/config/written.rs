@@ -103,6 +103,23 @@ pub struct WebhookConfig {
     pub give_up_after: Option<DurationText>,
     /// Statuses besides 2xx that mean delivered, such as 409 for "already there".
     pub success_statuses: Option<List<u16>>,
+    /// A JSON file: the body's form, for a target that has its own. Absent: the event as it is.
+    pub template: Option<Text>,
+    /// `http://host:port`; user and password are treated as a secret. Absent: no proxy.
+    pub proxy: Option<Text>,
+    pub tls: Option<WebhookTlsConfig>,
+}
+
+/// Certificates of https; files in PEM form.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WebhookTlsConfig {
+    /// The certificates that may have signed the receiver's. Absent: those of the system.
+    pub ca_file: Option<Text>,
+    /// Our certificate, followed by those that signed it.
+    pub cert_file: Option<Text>,
+    /// The certificate's key.
+    pub key_file: Option<Text>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
