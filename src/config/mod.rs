@@ -21,6 +21,7 @@ mod template;
 mod tree;
 mod validate;
 mod value;
+mod web;
 mod written;
 
 pub use bounds::BOUNDS;
@@ -36,6 +37,7 @@ pub use secret::{Secret, SecretOrPlain, SecretUrl};
 pub use size::{ModelSize, model_size, pane_size};
 pub use template::{PLACEHOLDERS_MAX, TEMPLATE_BYTES_MAX, Template, TemplateError};
 pub use validate::OWNED_PROPERTIES;
+pub use web::{HASH_COST_MAX, USERS_MAX, WebConfig, load_web};
 
 use crate::engine::reference::Profile;
 use std::io::Read;

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// What the daemon runs. Debug never shows a secret.
@@ -62,6 +63,12 @@ pub struct StatePlan {
 #[derive(Clone, Debug)]
 pub struct HttpPlan {
     pub listen: SocketAddr,
+    /// A listener for `/metrics` alone, besides the one for everything.
+    pub metrics_listen: Option<SocketAddr>,
+    /// The file with TLS and passwords; it passed its checks. Without it plain HTTP for everyone.
+    pub web_config: Option<PathBuf>,
+    /// The bearer token by which Alertmanager is known.
+    pub alertmanager_token: Option<Secret>,
     /// Series that one model may export; the least important ones beyond are dropped and counted.
     pub series_max: usize,
 }

@@ -68,8 +68,22 @@ pub struct StateConfig {
 pub struct HttpConfig {
     /// `address:port`
     pub listen: Option<Text>,
+    /// `address:port` of a listener for /metrics alone. Absent: only `listen` serves them.
+    pub metrics_listen: Option<Text>,
+    /// A file with TLS and passwords, as Prometheus' exporter-toolkit has it. Absent: plain HTTP.
+    pub web_config: Option<Text>,
+    pub alertmanager: Option<AlertmanagerConfig>,
     /// Series that one model may export; the least important beyond are dropped and counted.
     pub series_max: Option<u64>,
+}
+
+/// How Alertmanager is known at /api/v1/alertmanager.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AlertmanagerConfig {
+    /// A file with the token that it sends as `Authorization: Bearer`.
+    #[schemars(required)]
+    pub token_file: Option<Text>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]

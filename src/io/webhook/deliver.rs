@@ -123,10 +123,7 @@ impl fmt::Debug for Deliverer {
 }
 
 impl Deliverer {
-    pub fn new(
-        targets: Vec<Target>,
-        telemetry: &Telemetry,
-    ) -> Result<Self, DelivererError> {
+    pub fn new(targets: Vec<Target>, telemetry: &Telemetry) -> Result<Self, DelivererError> {
         let https = |target: &Target| {
             target.url.starts_with("https") || target.proxy.iter().any(|p| p.starts_with("https"))
         };

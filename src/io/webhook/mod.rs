@@ -8,6 +8,7 @@ mod receiver;
 mod retry_after;
 mod signature;
 
+pub use crate::config::{PLACEHOLDERS_MAX, TEMPLATE_BYTES_MAX, Template, TemplateError};
 pub use deliver::{CONCURRENT_MAX, Deliverer, RESPONSE_BYTES_MAX};
 pub use deliver::{DelivererError, Target, TargetTls, run};
 pub use receiver::{Received, Receiver};
@@ -16,4 +17,3 @@ pub use signature::{
     ID_HEADER, SECRETS_MAX, SIGNATURE_HEADER, SecretError, SigningSecret, TIMESTAMP_HEADER,
     VerifyError, sign, verify,
 };
-pub use crate::config::{PLACEHOLDERS_MAX, TEMPLATE_BYTES_MAX, Template, TemplateError};
