@@ -343,7 +343,11 @@ fn hidden(url: &Url, target: &Target) -> Vec<String> {
     hidden.extend(url.password().map(str::to_owned));
     hidden.push(url.username().to_owned());
     hidden.extend(target.headers.iter().map(|(_, value)| value.clone()));
-    hidden.extend(target.proxy.clone());
+    if let Some(proxy) = &target.proxy {
+        hidden.push(proxy.clone());
+        let proxy = Url::parse(proxy).ok();
+        hidden.extend(proxy.and_then(|proxy| proxy.password().map(str::to_owned)));
+    }
     hidden.retain(|text| text.chars().count() >= REDACT_CHARS_MIN);
     hidden.sort_by_key(|text| std::cmp::Reverse(text.len()));
     hidden
