@@ -169,8 +169,11 @@ struct Saved {
 pub struct Outbox {
     saved: Saved,
     durable: u64,
-    in_flight: BTreeMap<Arc<str>, Timestamp>,
+    in_flight: InFlight,
 }
+
+/// Attempts that have not reported back, by request, and since when. Not saved.
+pub type InFlight = BTreeMap<Arc<str>, Timestamp>;
 
 impl Serialize for Outbox {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -273,6 +276,18 @@ impl Outbox {
                 _ => None,
             })
             .min()
+    }
+
+    /// The attempts under way, for the outbox that goes on in the same process.
+    pub fn in_flight(&self) -> &InFlight {
+        &self.in_flight
+    }
+
+    /// Waits for attempts that another outbox with these requests has handed out.
+    pub fn resume(&mut self, in_flight: InFlight) {
+        let known = |(id, _): &(Arc<str>, Timestamp)| self.saved.pending.contains_key(id);
+        let known: Vec<_> = in_flight.into_iter().filter(known).collect();
+        self.in_flight.extend(known);
     }
 
     /// Enters how an attempt ended.
