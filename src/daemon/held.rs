@@ -12,9 +12,10 @@ use crate::engine::outbox::Mark;
 use crate::engine::pane::{PaneKey, Released};
 use crate::engine::shard::{GroupSpec, InputKey, Shard, Side};
 use crate::engine::spec::{Action, PolicySpec};
-use crate::engine::state::{Part, StateError, read, section};
+use crate::engine::state::{Part, SectionName, StateError, read, section};
 use crate::engine::time::{Span, Timestamp};
 use crate::io::checkpoint::{CommitError, LineagePath};
+use crate::io::clock;
 use crate::io::kafka::{
     OutOfRange, Resume, SourceEvent, SourceHandler, StartOffset, TopicPartition,
 };
@@ -112,9 +113,15 @@ impl Held {
         if let Some(sections) = chain.last() {
             let state_error =
                 |error: StateError| RestoreError::State { path: path.to_string(), error };
-            let state: MonitorState = read(sections, Part::Monitor.at(0)).map_err(state_error)?;
+            let mut state: MonitorState = read(sections, Part::Monitor.at(0)).map_err(state_error)?;
+            // Checkpoints of before this was written go by position.
+            if let Ok(names) = read::<Vec<String>>(sections, POLICY_NAMES) {
+                state.arrange_policies(&names, &spec.context.spec.policies);
+            }
             released = read(sections, Part::Monitor.at(1)).map_err(state_error)?;
             monitor.restore(state);
+            let declared = |name: &str| self.plan.webhooks.iter().any(|known| &*known.name == name);
+            monitor.state.outbox.retain_webhooks(&declared, clock::now());
         }
         self.durable.monitors.insert(model, MonitorCounters::of(&monitor));
         self.monitors.push(HeldMonitor { monitor, kept, group, at, released, changed: true });
@@ -279,6 +286,7 @@ impl Held {
             let sections = vec![
                 section(Part::Monitor.at(0), &held.monitor.state),
                 section(Part::Monitor.at(1), &released),
+                section(POLICY_NAMES, &policy_names(&held.monitor)),
             ];
             let mark = held.monitor.state.outbox.mark();
             capture.monitors.insert(model, (MonitorCounters::of(&held.monitor), mark, released));
@@ -403,6 +411,14 @@ impl Held {
     pub fn waiting_of(&self, group: usize, topic: usize) -> usize {
         assigned(&self.shards, group).map(|held| held.shard.waiting(topic)).sum()
     }
+}
+
+/// The names of the policies whose states are in a monitor's section, in that order. The number
+/// leaves room for sections before it.
+const POLICY_NAMES: SectionName = Part::Monitor.at(16);
+
+fn policy_names(monitor: &Monitor) -> Vec<String> {
+    monitor.context.spec.policies.iter().map(|policy| policy.name.to_string()).collect()
 }
 
 /// Whether a policy asks for retraining.
