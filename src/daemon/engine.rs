@@ -2,6 +2,7 @@
 //! carries out an `Effect`.
 
 use super::DaemonError;
+use super::alerts::Alerts;
 use super::held::Held;
 use super::parts::Parts;
 use super::publish::{Scene, snapshot};
@@ -47,6 +48,7 @@ pub struct Channels {
     pub heartbeat: Heartbeat,
     pub outcomes: mpsc::Receiver<(Arc<str>, Outcome)>,
     pub reloads: mpsc::Receiver<ReloadJob>,
+    pub alerts: Alerts,
     pub stop: Arc<AtomicBool>,
 }
 
@@ -149,7 +151,9 @@ impl Engine {
     fn drain(&mut self) -> bool {
         self.show(Readiness::NotReady("reloading".to_owned()));
         self.held.flush();
-        self.held.fatal.is_none() && self.held.save_within(SAVE_WITHIN)
+        let saved = self.held.fatal.is_none() && self.held.save_within(SAVE_WITHIN);
+        self.channels.alerts.settle(&self.held);
+        saved
     }
 
     fn hand_over(mut self, job: ReloadJob) -> Drained {
@@ -159,7 +163,9 @@ impl Engine {
             models.map(|(at, spec)| (Arc::clone(&spec.name), outbox(at).in_flight().clone()));
         let in_flight = in_flight.collect();
         self.close();
-        let Self { held, channels, observer, .. } = self;
+        let Self { held, mut channels, observer, .. } = self;
+        // Who waits still knows models by positions that may change.
+        channels.alerts = Alerts::new(channels.alerts.into_desk());
         Drained { channels, observer, job, old: held.plan, in_flight }
     }
 
@@ -186,6 +192,7 @@ impl Engine {
         self.held.expect(&self.source.status().partition_counts);
         let mut effects = Vec::new();
         self.held.advance(now, &mut effects);
+        self.channels.alerts.take(&mut self.held, now, &mut effects);
         for (model, effect) in effects {
             self.execute(model, &effect);
         }
@@ -196,6 +203,7 @@ impl Engine {
         self.take_outcomes(now);
         self.deliver(now);
         self.keep();
+        self.channels.alerts.settle(&self.held);
         let (held, source) = (&mut self.held, &self.source);
         self.channels.snapshots.serve(|| snapshot(&mut Scene { held, source, now }));
         if started_at.duration_since(self.ticked_at) >= TICK {

@@ -8,12 +8,12 @@ use crate::config::Plan;
 use crate::engine::effect::Effect;
 use crate::engine::model_shard::Partial;
 use crate::engine::monitor::{Monitor, MonitorState};
-use crate::engine::outbox::Mark;
+use crate::engine::outbox::{GIVE_UP_AFTER, Mark};
 use crate::engine::pane::{PaneKey, Released};
 use crate::engine::shard::{GroupSpec, InputKey, Shard, Side};
 use crate::engine::spec::{Action, PolicySpec};
 use crate::engine::state::{Part, SectionName, StateError, read, section};
-use crate::engine::time::{Span, Timestamp};
+use crate::engine::time::Timestamp;
 use crate::io::checkpoint::{CommitError, LineagePath};
 use crate::io::clock;
 use crate::io::kafka::{
@@ -113,7 +113,8 @@ impl Held {
         if let Some(sections) = chain.last() {
             let state_error =
                 |error: StateError| RestoreError::State { path: path.to_string(), error };
-            let mut state: MonitorState = read(sections, Part::Monitor.at(0)).map_err(state_error)?;
+            let mut state: MonitorState =
+                read(sections, Part::Monitor.at(0)).map_err(state_error)?;
             // Checkpoints of before this was written go by position.
             if let Ok(names) = read::<Vec<String>>(sections, POLICY_NAMES) {
                 state.arrange_policies(&names, &spec.context.spec.policies);
@@ -177,6 +178,7 @@ impl Held {
             // Silence alone settles rows too, and their counters must become durable.
             held.changed |= held.shard.ended() != ended;
         }
+        let mut all = Vec::new();
         for (model, held) in self.monitors.iter_mut().enumerate() {
             let (group, at) = (held.group, held.at);
             let mut seen: Vec<PaneKey> = Vec::new();
@@ -192,18 +194,33 @@ impl Held {
             let mut own = Vec::new();
             held.monitor.advance(&partials, &seen, now, &mut own);
             held.changed |= !own.is_empty();
-            for effect in own {
-                if let Effect::Request { request } = &effect {
-                    let webhooks = &self.plan.webhooks;
-                    let give_up = webhooks
-                        .iter()
-                        .find(|webhook| webhook.name == request.webhook)
-                        .map_or(Span::from_hours(76), |webhook| webhook.give_up_after);
-                    held.monitor.state.outbox.enqueue(request.clone(), now, give_up);
-                    self.forced = true;
-                }
-                effects.push((model, effect));
+            all.push((model, own));
+        }
+        for (model, own) in all {
+            self.carry_out(model, own, now, effects);
+        }
+    }
+
+    /// Puts a monitor's requests into its outbox, and passes its effects on.
+    pub fn carry_out(
+        &mut self,
+        model: usize,
+        own: Vec<Effect>,
+        now: Timestamp,
+        effects: &mut Vec<(usize, Effect)>,
+    ) {
+        for effect in own {
+            if let Effect::Request { request } = &effect {
+                let webhooks = &self.plan.webhooks;
+                let give_up = webhooks
+                    .iter()
+                    .find(|webhook| webhook.name == request.webhook)
+                    .map_or(GIVE_UP_AFTER, |webhook| webhook.give_up_after);
+                let outbox = &mut self.monitors[model].monitor.state.outbox;
+                outbox.enqueue(request.clone(), now, give_up);
+                self.forced = true;
             }
+            effects.push((model, effect));
         }
     }
 

@@ -1,5 +1,6 @@
 //! Starts the tasks, owns the channels, carries out every effect, stops in order.
 
+mod alerts;
 mod durable;
 mod engine;
 pub mod held;
@@ -23,6 +24,7 @@ use crate::io::http::{
 use crate::io::kafka::{Membership, SourceError};
 use crate::io::telemetry::{BUILD_INFO, Telemetry, snapshots};
 use crate::io::webhook::{DelivererError, SecretError};
+use alerts::Alerts;
 use engine::Channels;
 use keeper::RestoreError;
 use parts::Frame;
@@ -140,7 +142,9 @@ impl Daemon {
             let reloader = own.clone();
             Box::pin(async move { reloader.reload().await })
         });
-        let more = http::index().merge(http::reload_routes(reload));
+        let (alerts, alert_desk) = http::alerts();
+        let more =
+            http::index().merge(http::reload_routes(reload)).merge(http::alert_routes(alerts));
         let mut servers = vec![(plan.http.listen, http::router(state.clone(), more))];
         servers.extend(plan.http.metrics_listen.map(|at| (at, http::metrics_router(state))));
         let mut http = Vec::new();
@@ -163,6 +167,7 @@ impl Daemon {
             heartbeat,
             outcomes,
             reloads,
+            alerts: Alerts::new(alert_desk),
             stop: Arc::clone(&stop),
         };
         let engine = std::thread::Builder::new()

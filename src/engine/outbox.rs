@@ -365,6 +365,11 @@ impl Outbox {
         self.saved.pending.get(id).or_else(finished)
     }
 
+    /// Whether a checkpoint holds the request with this id.
+    pub fn is_durable(&self, id: &str) -> bool {
+        self.get(id).is_some_and(|entry| entry.sequence <= self.durable)
+    }
+
     /// Requests that wait, in the order of creation.
     pub fn pending(&self) -> Vec<&Entry> {
         let mut pending: Vec<&Entry> = self.saved.pending.values().collect();

@@ -3,10 +3,12 @@
 //! A window closes only when every expected shard has passed it. Judging is a function of the logs
 //! alone; showing follows whatever labels have come.
 
+mod alert;
 mod firing;
 mod judge;
 mod report;
 
+pub use alert::{AlertOutcome, ExternalAlert};
 pub use report::{DriftReport, ModelReport, SliceReport, VersionReport, WindowReport};
 
 use super::drift::FeatureDrift;

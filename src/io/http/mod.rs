@@ -3,11 +3,16 @@
 //! Nothing waits for the engine longer than [`Limits`] say. It listens where the configuration says,
 //! on the loopback address unless told otherwise; [`Security`] decides who may do what.
 
+mod alertmanager;
 mod passwords;
 mod reload;
 mod security;
 mod server;
 
+pub use alertmanager::{
+    ALERTS_MAX, AlertAnswer, AlertClient, AlertDesk, AlertJob, NOTIFICATION_BYTES_MAX, ToldAlert,
+    alert_routes, alerts,
+};
 pub use reload::{Reload, ReloadFault, reload_routes};
 pub use security::{ALERTS_PATH, Peer, Rules, Security};
 pub use server::{HttpError, bind, serve, serve_secured};
@@ -37,6 +42,7 @@ pub const ENDPOINTS: &[(&str, &str)] = &[
     ("/-/healthy", "200 while the process runs"),
     ("/-/ready", "200 when ready, else 503 with the reason"),
     ("/-/reload", "POST: loads the configuration again"),
+    (ALERTS_PATH, "POST: takes alerts of Alertmanager"),
 ];
 
 /// Bounds of the server. What happens there: a further connection waits in the system's queue, a
@@ -204,7 +210,7 @@ pub fn index() -> Router {
 fn list(head: &str) -> String {
     let mut text = head.to_owned();
     for (path, what) in ENDPOINTS {
-        writeln!(text, "{path:12} {what}").expect("writing to a string cannot fail");
+        writeln!(text, "{path:22} {what}").expect("writing to a string cannot fail");
     }
     text
 }
