@@ -102,7 +102,9 @@ fn one(
             true => monitor.alert_fires(at, &told.alert, now, &mut own),
             false => monitor.alert_ends(at, &told.alert),
         };
-        held.touch(model);
+        if !matches!(outcome, AlertOutcome::Repeated { .. }) {
+            held.touch(model);
+        }
         held.carry_out(model, own, now, effects);
         outcomes.push((spec.policies[at].name.to_string(), outcome));
     }

@@ -1,9 +1,11 @@
 //! The whole program on real parts: Apache Kafka, Prometheus, a webhook receiver.
 
 mod adult;
+mod alertmanager;
 mod census;
 mod daemon;
 mod faults;
 mod prometheus;
+mod reload;
 mod retraining;
 mod toy;

@@ -49,8 +49,8 @@ pub struct MonitorState {
 }
 
 impl MonitorState {
-    /// Gives each policy the state that it had under its name in another order of them. A policy that
-    /// is new begins anew; what belonged to one that is gone is forgotten.
+    /// Gives each policy the state that it had under its name in another order of them. A policy
+    /// that is new begins anew; what belonged to one that is gone is forgotten.
     pub fn arrange_policies(&mut self, names: &[String], policies: &[PolicySpec]) {
         let place = |name: &str| policies.iter().position(|policy| &*policy.name == name);
         let mut arranged = vec![PolicyState::default(); policies.len()];

@@ -1,7 +1,7 @@
 //! What the daemon serves over HTTP: metrics, health, and a list of what there is.
 //!
-//! Nothing waits for the engine longer than [`Limits`] say. It listens where the configuration says,
-//! on the loopback address unless told otherwise; [`Security`] decides who may do what.
+//! Nothing waits for the engine longer than [`Limits`] say. It listens where the configuration
+//! says, on the loopback address unless told otherwise; [`Security`] decides who may do what.
 
 mod alertmanager;
 mod passwords;
@@ -62,8 +62,8 @@ pub struct Limits {
     pub stop_timeout: Duration,
     /// How long a scrape waits for a fresh snapshot before it shows the last one.
     pub snapshot_timeout: Duration,
-    /// An engine that was ready and has not been heard of for this long is not. It says so ten times
-    /// a second; a checkpoint that is waited for may hold it for 20 seconds.
+    /// An engine that was ready and has not been heard of for this long is not. It says so ten
+    /// times a second; a checkpoint that is waited for may hold it for 20 seconds.
     pub silent_max: Duration,
 }
 
@@ -176,7 +176,11 @@ impl HttpState {
     }
 
     fn count(&self, path: &str) {
-        let path = if path.starts_with("/api/") { "/api" } else { path };
+        let path = match path {
+            _ if security::is_alerts(path) => ALERTS_PATH,
+            _ if path.starts_with("/api/") => "/api",
+            other => other,
+        };
         self.counters.by_endpoint.get(path).unwrap_or(&self.counters.other).add(1);
     }
 }

@@ -5,8 +5,8 @@
 //!   client certificate or, for alerts, their token. Without any of them it must come from this
 //!   machine, over the loopback address and under its name: a name of the attacker's that resolves
 //!   to 127.0.0.1 does not do (DNS rebinding).
-//! - A browser says where a request comes from. If that is another site, nothing is changed, whatever
-//!   password the browser remembers (cross-site request forgery).
+//! - A browser says where a request comes from. If that is another site, nothing is changed,
+//!   whatever password the browser remembers (cross-site request forgery).
 //!
 //! Files are read again when they change, so that certificates and passwords can be renewed. What
 //! cannot be read does not take effect.
@@ -15,7 +15,7 @@ use super::passwords::Passwords;
 use crate::config::{ConfigErrors, Secret, WebConfig, load_web};
 use crate::io::clock;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use rustls::ServerConfig;
@@ -191,7 +191,7 @@ impl Security {
         let headers = &request.headers;
         let web = self.web();
         let asks = web.as_ref().is_some_and(|web| !web.users.is_empty());
-        let alerts = is_alerts(&request.uri);
+        let alerts = is_alerts(request.uri.path());
         let token = self.lock().token.filter(|_| alerts);
         let authorization = headers.get(header::AUTHORIZATION).cloned();
         let changes = !matches!(request.method, Method::GET | Method::HEAD | Method::OPTIONS);
@@ -238,8 +238,8 @@ impl Security {
     }
 }
 
-fn is_alerts(uri: &Uri) -> bool {
-    let rest = uri.path().strip_prefix(ALERTS_PATH);
+pub(super) fn is_alerts(path: &str) -> bool {
+    let rest = path.strip_prefix(ALERTS_PATH);
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
