@@ -2,8 +2,8 @@
 
 use super::durable::{Durable, MonitorCounters, ShardCounters};
 use super::intake::Intake;
-use super::keeper::{Keeper, Kept, Key, Report, RestoreError, WriteError, restore_shard};
-use super::setup::{Topology, group_layout};
+use super::keeper::{Keeper, Kept, Key, Report, RestoreError, WriteError};
+use super::setup::Topology;
 use crate::config::Plan;
 use crate::engine::effect::Effect;
 use crate::engine::model_shard::Partial;
@@ -15,31 +15,29 @@ use crate::engine::spec::{Action, PolicySpec};
 use crate::engine::state::{Part, StateError, read, section};
 use crate::engine::time::{Span, Timestamp};
 use crate::io::checkpoint::{CommitError, LineagePath};
-use crate::io::kafka::{
-    OutOfRange, Resume, SourceEvent, SourceHandler, StartOffset, TopicPartition,
-};
+use crate::io::kafka::TopicPartition;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// A shard and its lineage.
 pub struct HeldShard {
     pub shard: Shard,
-    kept: Kept,
+    pub(super) kept: Kept,
     /// Inputs that the source reads for us now; empty while somebody else may have the shard.
     pub assigned: BTreeSet<InputKey>,
-    changed: bool,
+    pub(super) changed: bool,
 }
 
 /// A monitor and its lineage.
 pub struct HeldMonitor {
     pub monitor: Monitor,
-    kept: Kept,
+    pub(super) kept: Kept,
     pub group: usize,
     /// Position in the group.
     at: usize,
     /// What panes may go, once the monitor's state that no longer needs them is durable.
     released: Option<Released>,
-    changed: bool,
+    pub(super) changed: bool,
 }
 
 /// What a round of checkpoints, once durable, allows.
@@ -118,34 +116,6 @@ impl Held {
         }
         self.durable.monitors.insert(model, MonitorCounters::of(&monitor));
         self.monitors.push(HeldMonitor { monitor, kept, group, at, released, changed: true });
-        Ok(())
-    }
-
-    /// The shard that a partition of a topic belongs to.
-    pub fn shard_key(&self, at: TopicPartition) -> (usize, i32) {
-        let group = self.intake.topic(at.topic).group;
-        (group, if self.groups[group].spread { 0 } else { at.partition })
-    }
-
-    fn open_shard(&mut self, key: (usize, i32)) -> Result<(), RestoreError> {
-        if self.shards.get(&key).is_some_and(|held| held.kept.lineage.is_none()) {
-            self.finish_write(REVOKE_WITHIN);
-        }
-        if let Some(held) = self.shards.get_mut(&key) {
-            // It stayed warm while somebody else might have had it.
-            let warm = !held.assigned.is_empty() || self.keeper.still_ours(&mut held.kept);
-            if warm {
-                return Ok(());
-            }
-            self.shards.remove(&key);
-        }
-        let spec = &self.groups[key.0];
-        let path = LineagePath::shard(&spec.name, key.1);
-        let (kept, chain) = self.keeper.open(path.clone(), group_layout(&self.plan, key.0))?;
-        let shard = restore_shard(spec, &path, &chain)?;
-        self.durable.shards.insert(key, ShardCounters::of(&shard));
-        let assigned = BTreeSet::new();
-        self.shards.insert(key, HeldShard { shard, kept, assigned, changed: true });
         Ok(())
     }
 
@@ -399,6 +369,23 @@ impl Held {
         self.plan.models[model].policies.iter().find(|policy| &*policy.name == name)
     }
 
+    /// Inputs of one side of a group, with their topic's name.
+    pub fn inputs(
+        &self,
+    ) -> impl Iterator<Item = (&str, InputKey, &crate::engine::shard::Input, usize)> {
+        self.shards.iter().flat_map(|(key, held)| {
+            let spec = &self.groups[key.0];
+            held.shard.inputs.iter().map(move |(input_key, input)| {
+                let at = usize::from(input_key.topic);
+                let name: &str = match input_key.side {
+                    Side::Predictions => &spec.prediction_topics[at].topic,
+                    Side::Labels => &spec.label_topics[at].topic,
+                };
+                (name, *input_key, input, key.0)
+            })
+        })
+    }
+
     /// Rows that wait for a label or a prediction, over all shards.
     pub fn waiting_of(&self, group: usize, topic: usize) -> usize {
         assigned(&self.shards, group).map(|held| held.shard.waiting(topic)).sum()
@@ -433,136 +420,3 @@ fn assigned_mut(
 fn partials(shards: &BTreeMap<(usize, i32), HeldShard>, group: usize, at: usize) -> Vec<&Partial> {
     assigned(shards, group).map(|held| &held.shard.models[at].partial).collect()
 }
-
-impl SourceHandler for Held {
-    fn start_offset(&mut self, at: TopicPartition) -> StartOffset {
-        let key = self.shard_key(at);
-        if let Err(error) = self.open_shard(key) {
-            self.fatal = Some(error.to_string());
-            return StartOffset::Latest;
-        }
-        let role = self.intake.topic(at.topic);
-        let (input, start) = (role.input(at.partition), role.start);
-        let Some(held) = self.shards.get_mut(&key) else { return start };
-        held.shard.input(input).next_offset.map_or(start, StartOffset::At)
-    }
-
-    fn out_of_range(&mut self, lost: OutOfRange) -> Resume {
-        let topic = &self.intake.topic(lost.at.topic).name;
-        self.out_of_range += 1;
-        tracing::error!(
-            topic = &**topic,
-            partition = lost.at.partition,
-            wanted = lost.wanted,
-            log_start = lost.log_start,
-            log_end = lost.log_end,
-            "{}",
-            if lost.beyond_end() {
-                "the log ends before the checkpoint's offset: the topic was truncated or made \
-                 anew; reading it from its start"
-            } else {
-                "records between the checkpoint and the log's start are gone (retention): they are \
-                 missing from all numbers"
-            }
-        );
-        Resume::LogStart
-    }
-
-    fn event(&mut self, event: SourceEvent<'_>) {
-        match event {
-            SourceEvent::Record { topic, record } => {
-                if self.intake.must_flush(topic, record.partition) {
-                    self.flush();
-                }
-                self.records += 1;
-                self.intake.take(topic, &record);
-            }
-            SourceEvent::EndReached { at, confirmed_at, .. } => {
-                self.flush();
-                let key = self.shard_key(at);
-                let input = self.intake.topic(at.topic).input(at.partition);
-                if let Some(held) = self.shards.get_mut(&key) {
-                    held.shard.confirm(input, confirmed_at);
-                }
-            }
-            SourceEvent::Assigned(partitions) => {
-                self.rebalances += 1;
-                for &(at, offset) in partitions {
-                    let key = self.shard_key(at);
-                    let input = self.intake.topic(at.topic).input(at.partition);
-                    if let Some(held) = self.shards.get_mut(&key) {
-                        held.shard.input(input).next_offset = Some(offset);
-                        held.assigned.insert(input);
-                        held.changed = true;
-                    }
-                }
-            }
-            SourceEvent::Revoked { partitions, lost } => self.revoke(partitions, lost),
-            SourceEvent::Fatal { message } => self.fatal = Some(message),
-        }
-    }
-}
-
-impl Held {
-    /// Saves what is given up, while it is still ours.
-    fn revoke(&mut self, partitions: &[TopicPartition], lost: bool) {
-        self.rebalances += 1;
-        if lost {
-            self.intake.discard();
-        } else {
-            self.flush();
-            self.save_within(REVOKE_WITHIN);
-        }
-        for &at in partitions {
-            let key = self.shard_key(at);
-            let input = self.intake.topic(at.topic).input(at.partition);
-            if let Some(held) = self.shards.get_mut(&key) {
-                held.assigned.remove(&input);
-            }
-        }
-        if lost {
-            // The lineage that is away with a write must not come back to a shard that was read
-            // anew.
-            self.finish_write(REVOKE_WITHIN);
-            for &at in partitions {
-                let key = self.shard_key(at);
-                self.shards.remove(&key);
-            }
-        }
-    }
-
-    /// Waits for the write that is on its way, if there is one, and takes up what became of it.
-    fn finish_write(&mut self, within: std::time::Duration) {
-        if let Some(report) = self.keeper.wait(within) {
-            self.take_report(report);
-        }
-    }
-
-    /// Writes everything that is not durable, and waits for it. False if it did not get there.
-    pub fn save_within(&mut self, within: std::time::Duration) -> bool {
-        self.finish_write(within);
-        self.checkpoint();
-        self.finish_write(within);
-        !self.is_dirty() && !self.keeper.writing
-    }
-
-    /// Inputs of one side of a group, with their topic's name.
-    pub fn inputs(
-        &self,
-    ) -> impl Iterator<Item = (&str, InputKey, &crate::engine::shard::Input, usize)> {
-        self.shards.iter().flat_map(|(key, held)| {
-            let spec = &self.groups[key.0];
-            held.shard.inputs.iter().map(move |(input_key, input)| {
-                let at = usize::from(input_key.topic);
-                let name: &str = match input_key.side {
-                    Side::Predictions => &spec.prediction_topics[at].topic,
-                    Side::Labels => &spec.label_topics[at].topic,
-                };
-                (name, *input_key, input, key.0)
-            })
-        })
-    }
-}
-
-/// Giving partitions up waits this long for the last checkpoint.
-const REVOKE_WITHIN: std::time::Duration = std::time::Duration::from_secs(20);

@@ -1,5 +1,6 @@
 //! Starts the tasks, owns the channels, carries out every effect, stops in order.
 
+mod assignment;
 mod durable;
 mod engine;
 pub mod held;
