@@ -230,7 +230,7 @@ impl Engine {
             if differs {
                 match &readiness {
                     Readiness::Ready => tracing::info!("ready"),
-                    Readiness::NotReady(reason) => tracing::info!(reason, "not ready"),
+                    Readiness::NotReady(reason) => tracing::warn!(reason, "not ready"),
                 }
                 *shown = readiness;
             }
@@ -258,6 +258,9 @@ impl Engine {
             Some(true) => {}
         }
         if let Some(reason) = self.uneven(&status.partition_counts) {
+            return not_ready(reason);
+        }
+        if let Some(reason) = self.held.mismatched() {
             return not_ready(reason);
         }
         if !status.assigned {

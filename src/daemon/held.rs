@@ -5,13 +5,14 @@ use super::intake::Intake;
 use super::keeper::{Keeper, Kept, Key, Report, RestoreError, WriteError};
 use super::setup::Topology;
 use crate::config::Plan;
+use crate::engine::copartition::CoPartition;
 use crate::engine::effect::Effect;
 use crate::engine::model_shard::Partial;
 use crate::engine::monitor::{Monitor, MonitorState};
 use crate::engine::outbox::Mark;
 use crate::engine::pane::{PaneKey, Released};
-use crate::engine::shard::{GroupSpec, InputKey, Shard, Side};
-use crate::engine::spec::{Action, PolicySpec};
+use crate::engine::shard::{GroupModel, GroupSpec, InputKey, Shard, Side, Taken};
+use crate::engine::spec::{Action, JoinSpec, PolicySpec};
 use crate::engine::state::{Part, StateError, read, section};
 use crate::engine::time::{Span, Timestamp};
 use crate::io::checkpoint::{CommitError, LineagePath};
@@ -52,6 +53,8 @@ pub struct Held {
     pub plan: Arc<Plan>,
     pub groups: Vec<Arc<GroupSpec>>,
     pub intake: Intake,
+    /// By group and model: whether ids lie in the same partition of both its topics.
+    pub samples: Vec<Vec<CoPartition>>,
     pub shards: BTreeMap<(usize, i32), HeldShard>,
     pub monitors: Vec<HeldMonitor>,
     pub keeper: Keeper,
@@ -79,6 +82,7 @@ impl Held {
         keeper: Keeper,
     ) -> Result<Self, RestoreError> {
         let mut held = Self {
+            samples: topology.groups.iter().map(|group| samples(group)).collect(),
             groups: topology.groups,
             intake,
             shards: BTreeMap::new(),
@@ -123,18 +127,45 @@ impl Held {
     pub fn flush(&mut self) {
         let Some((topic, partition)) = self.intake.at_hand() else { return };
         let key = self.shard_key(TopicPartition { topic, partition });
+        self.share_room(key);
         match self.shards.get_mut(&key) {
             Some(held) => {
                 held.changed = true;
+                self.intake.sample(&self.groups[key.0], &mut self.samples[key.0]);
                 self.intake.apply(&mut held.shard);
             }
             None => self.intake.discard(),
         }
     }
 
+    /// `pending_max` is for all shards of a model together: says what the others hold.
+    fn share_room(&mut self, key: (usize, i32)) {
+        let spec = Arc::clone(&self.groups[key.0]);
+        let all = || self.shards.range((key.0, i32::MIN)..=(key.0, i32::MAX));
+        let others = || all().filter(|(other, _)| **other != key).map(|(_, held)| &held.shard);
+        let elsewhere = Taken {
+            predictions: (0..spec.models.len())
+                .map(|at| others().map(|shard| shard.models[at].held() as u64).sum())
+                .collect(),
+            labels: (0..spec.label_topics.len())
+                .map(|at| others().map(|shard| shard.waiting(at) as u64).sum())
+                .collect(),
+        };
+        if let Some(held) = self.shards.get_mut(&key) {
+            held.shard.taken_elsewhere(&elsewhere);
+        }
+    }
+
     /// Moves shards and monitors on; carries out what can be carried out here.
     pub fn advance(&mut self, now: Timestamp, effects: &mut Vec<(usize, Effect)>) {
-        for held in self.shards.values_mut().filter(|held| !held.assigned.is_empty()) {
+        for ((group, _), held) in
+            self.shards.iter_mut().filter(|(_, held)| !held.assigned.is_empty())
+        {
+            if !self.groups[*group].spread {
+                for (model, sample) in held.shard.models.iter_mut().zip(&self.samples[*group]) {
+                    model.hold_implicit(sample.is_mismatched());
+                }
+            }
             let ended = held.shard.ended();
             held.shard.advance();
             // Silence alone settles rows too, and their counters must become durable.
@@ -172,6 +203,7 @@ impl Held {
 
     /// How many shards each monitor has to wait for: the partitions of its group's topics.
     pub fn expect(&mut self, counts: &[Option<i32>]) {
+        self.intake.expect(counts);
         for held in &mut self.monitors {
             let spread = self.groups[held.group].spread;
             let partitions = self
@@ -188,6 +220,43 @@ impl Held {
                 _ => usize::MAX,
             };
         }
+    }
+
+    /// The first model whose labels lie in other partitions than its predictions, in a sentence.
+    pub fn mismatched(&self) -> Option<String> {
+        for (group, (spec, samples)) in self.groups.iter().zip(&self.samples).enumerate() {
+            let wrong = spec.models.iter().zip(samples).find(|(_, s)| s.is_mismatched());
+            if let Some((model, sample)) = wrong.filter(|_| !spec.spread) {
+                let share = sample.mismatch().map_or(0.0, |(share, _)| share);
+                return Some(self.mismatch(group, model, share));
+            }
+        }
+        None
+    }
+
+    fn mismatch(&self, group: usize, model: &GroupModel, share: f64) -> String {
+        let placed = |side, at: usize| {
+            let found = self.intake.topics().iter().position(|topic| {
+                topic.group == group && topic.side == side && usize::from(topic.topic) == at
+            });
+            found.map_or("nobody knows what", |topic| self.intake.placement(topic))
+        };
+        format!(
+            "model {}: {:.0}% of sampled ids have their label in another partition than their \
+             prediction (keys of predictions are placed by {}, of labels by {}): produce both with \
+             the same key and partitioner, or set kafka.co_partitioned: false to read them in one \
+             process",
+            model.context.spec.name,
+            share * 100.0,
+            placed(Side::Predictions, model.predictions),
+            placed(Side::Labels, model.labels.map_or(0, |labels| labels.topic)),
+        )
+    }
+
+    /// The share of sampled ids of a model whose two sides lie in different partitions.
+    pub fn copartition_mismatch(&self, model: usize) -> Option<f64> {
+        let held = &self.monitors[model];
+        self.samples[held.group][held.at].mismatch().map(|(share, _)| share)
     }
 
     /// Whether all shards of a group have been restored: the counters of a part of them would be
@@ -390,6 +459,11 @@ impl Held {
     pub fn waiting_of(&self, group: usize, topic: usize) -> usize {
         assigned(&self.shards, group).map(|held| held.shard.waiting(topic)).sum()
     }
+}
+
+fn samples(group: &GroupSpec) -> Vec<CoPartition> {
+    let reach = |join: &JoinSpec| join.horizon + join.grace + join.lead;
+    group.models.iter().map(|m| CoPartition::new(reach(&m.context.spec.join))).collect()
 }
 
 /// Whether a policy asks for retraining.

@@ -132,6 +132,8 @@ pub struct Join {
     scratch: Vec<u64>,
     changes: Vec<Contribution>,
     deadlines: Vec<Timestamp>,
+    /// Labels are missing for another reason than that there are none.
+    implicit_held: bool,
 }
 
 impl Keyed for Pending {
@@ -178,7 +180,13 @@ impl Join {
             scratch: Vec::new(),
             changes: Vec::new(),
             deadlines: Vec::new(),
+            implicit_held: false,
         }
+    }
+
+    /// Gives no implicit labels while this is so: predictions expire instead.
+    pub fn hold_implicit(&mut self, held: bool) {
+        self.implicit_held = held;
     }
 
     /// Predictions whose row is not counted yet.

@@ -187,8 +187,9 @@ impl KafkaSource {
         let code = error.rdkafka_error_code();
         match (error, code) {
             (KafkaError::PartitionEOF(_), _) => self.end_signalled = true,
-            // A commit that was on its way when the session ended comes back like this: it is our own
-            // past that was fenced. For librdkafka that is the end; for us once in a while it is not.
+            // A commit that was on its way when the session ended comes back like this: it is our
+            // own past that was fenced. For librdkafka that is the end; for us once in a while it
+            // is not.
             (KafkaError::MessageConsumptionFatal(RDKafkaErrorCode::FencedInstanceId), _)
                 if self.may_be_fenced() =>
             {

@@ -12,6 +12,7 @@ mod kafka_assignment;
 mod kafka_context;
 mod kafka_lookup;
 mod kafka_message;
+pub mod kafka_partitioner;
 mod kafka_partitions;
 mod kafka_settings;
 mod kafka_source;

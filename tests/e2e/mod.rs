@@ -4,6 +4,7 @@ mod adult;
 mod census;
 mod daemon;
 mod faults;
+mod partitioning;
 mod prometheus;
 mod retraining;
 mod toy;

@@ -17,7 +17,7 @@ impl Join {
         sink: &mut impl FnMut(Change<'_>),
         released: &mut impl FnMut(&Pending, Release),
     ) {
-        if let Some(absent) = self.spec.absent_after {
+        if let Some(absent) = self.spec.absent_after.filter(|_| !self.implicit_held) {
             self.settle_absent(labels - absent.delay, sink);
         } else {
             let limit = self.expiry_limit(predictions, labels);
