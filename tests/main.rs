@@ -8,6 +8,7 @@ mod demo;
 mod drift;
 mod e2e;
 mod http;
+mod http_security;
 mod kafka;
 mod laws;
 mod performance;

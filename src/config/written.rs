@@ -68,8 +68,22 @@ pub struct StateConfig {
 pub struct HttpConfig {
     /// `address:port`
     pub listen: Option<Text>,
+    /// `address:port` of a listener for /metrics alone. Absent: only `listen` serves them.
+    pub metrics_listen: Option<Text>,
+    /// A file with TLS and passwords, as Prometheus' exporter-toolkit has it. Absent: plain HTTP.
+    pub web_config: Option<Text>,
+    pub alertmanager: Option<AlertmanagerConfig>,
     /// Series that one model may export; the least important beyond are dropped and counted.
     pub series_max: Option<u64>,
+}
+
+/// How Alertmanager is known at /api/v1/alertmanager.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AlertmanagerConfig {
+    /// A file with the token that it sends as `Authorization: Bearer`.
+    #[schemars(required)]
+    pub token_file: Option<Text>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -103,6 +117,23 @@ pub struct WebhookConfig {
     pub give_up_after: Option<DurationText>,
     /// Statuses besides 2xx that mean delivered, such as 409 for "already there".
     pub success_statuses: Option<List<u16>>,
+    /// A JSON file: the body's form, for a target that has its own. Absent: the event as it is.
+    pub template: Option<Text>,
+    /// `http://host:port`; user and password are treated as a secret. Absent: no proxy.
+    pub proxy: Option<Text>,
+    pub tls: Option<WebhookTlsConfig>,
+}
+
+/// Certificates of https; files in PEM form.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WebhookTlsConfig {
+    /// The certificates that may have signed the receiver's. Absent: those of the system.
+    pub ca_file: Option<Text>,
+    /// Our certificate, followed by those that signed it.
+    pub cert_file: Option<Text>,
+    /// The certificate's key.
+    pub key_file: Option<Text>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]

@@ -23,7 +23,7 @@ use crate::io::telemetry::{
     snapshots,
 };
 use crate::io::webhook::{
-    self, Deliverer, DelivererError, DelivererOptions, SecretError, SigningSecret, Target,
+    self, Deliverer, DelivererError, SecretError, SigningSecret, Target, TargetTls,
 };
 use engine::{Channels, Engine};
 use held::Held;
@@ -127,7 +127,7 @@ impl Daemon {
 
         let (attempts, to_deliver) = mpsc::channel(1_024);
         let (delivered, outcomes) = mpsc::channel(1_024);
-        let deliverer = Deliverer::new(targets(&plan)?, &DelivererOptions::default(), &telemetry)?;
+        let deliverer = Deliverer::new(targets(&plan)?, &telemetry)?;
         runtime.spawn(webhook::run(Arc::new(deliverer), to_deliver, delivered, now));
 
         let store = Store::open(
@@ -253,7 +253,12 @@ fn targets(plan: &Plan) -> Result<Vec<Target>, DaemonError> {
                     .collect(),
                 timeout: Duration::from_micros(webhook.timeout.0.unsigned_abs()),
                 success_statuses: webhook.success_statuses.clone(),
-                template: None,
+                template: webhook.template.clone(),
+                proxy: webhook.proxy.as_ref().map(|proxy| proxy.expose().to_owned()),
+                tls: TargetTls {
+                    ca: webhook.tls.ca.clone(),
+                    identity: webhook.tls.identity.as_ref().map(|pem| pem.expose().to_owned()),
+                },
             })
         })
         .collect()

@@ -1,12 +1,14 @@
 //! What the daemon serves over HTTP: metrics, health, and a list of what there is.
 //!
-//! Nothing here changes state, and nothing waits for the engine longer than [`Limits`] say. It
-//! listens where the configuration says, on the loopback address unless told otherwise: there is no
-//! authentication; a proxy in front adds TLS and passwords.
+//! Nothing waits for the engine longer than [`Limits`] say. It listens where the configuration says,
+//! on the loopback address unless told otherwise; [`Security`] decides who may do what.
 
+mod passwords;
+mod security;
 mod server;
 
-pub use server::{HttpError, bind, serve};
+pub use security::{ALERTS_PATH, Peer, Rules, Security};
+pub use server::{HttpError, bind, serve, serve_secured};
 
 use super::Now;
 use super::telemetry::{
@@ -82,6 +84,7 @@ pub struct HttpState {
     now: Now,
     limits: Limits,
     counters: Arc<Counters>,
+    security: Arc<Security>,
 }
 
 struct Counters {
@@ -107,7 +110,20 @@ impl HttpState {
             stale: telemetry.counter(&SNAPSHOTS_STALE, &[]),
             scrape_seconds: telemetry.histogram(&SCRAPE_SECONDS, &[]),
         };
-        Self { telemetry, snapshots, readiness, now, limits, counters: Arc::new(counters) }
+        Self {
+            telemetry,
+            snapshots,
+            readiness,
+            now,
+            limits,
+            counters: Arc::new(counters),
+            security: Arc::default(),
+        }
+    }
+
+    /// The same under these rules; without, those for no web configuration hold.
+    pub fn secured(self, security: Arc<Security>) -> Self {
+        Self { security, ..self }
     }
 
     fn count(&self, path: &str) {
@@ -126,6 +142,14 @@ pub fn router(state: HttpState, more: Router) -> Router {
     own.merge(more)
         .fallback(nothing_here)
         .layer(DefaultBodyLimit::max(state.limits.body_bytes_max))
+        .layer(from_fn_with_state(state, around))
+}
+
+/// `/metrics` alone, for a listener of its own.
+pub fn metrics_router(state: HttpState) -> Router {
+    Router::new()
+        .route("/metrics", get(metrics))
+        .with_state(state.clone())
         .layer(from_fn_with_state(state, around))
 }
 
@@ -177,7 +201,14 @@ async fn metrics(State(state): State<HttpState>) -> Response {
 /// Counts, bounds the time, and adds the headers that every answer has.
 async fn around(State(state): State<HttpState>, request: Request, next: Next) -> Response {
     state.count(request.uri().path());
-    let answer = tokio::time::timeout(state.limits.request_timeout, next.run(request)).await;
+    let allowed = async {
+        let (parts, body) = request.into_parts();
+        match state.security.admit(&parts).await {
+            Ok(()) => next.run(Request::from_parts(parts, body)).await,
+            Err(refusal) => refusal,
+        }
+    };
+    let answer = tokio::time::timeout(state.limits.request_timeout, allowed).await;
     let mut response = answer.unwrap_or_else(|_| {
         (StatusCode::SERVICE_UNAVAILABLE, "this takes too long; try again later\n").into_response()
     });
