@@ -3,6 +3,7 @@
 //! Nothing waits for the engine longer than [`Limits`] say. It listens where the configuration says,
 //! on the loopback address unless told otherwise; [`Security`] decides who may do what.
 
+pub mod api;
 mod passwords;
 mod security;
 mod server;
