@@ -278,6 +278,16 @@ fn policy(model: &ModelSpec, policy: &PolicySpec) -> String {
                 statistic.name()
             )
         }
+        Condition::Alert { alert } => {
+            let Action::Retrain { webhook, cooldown, .. } = &policy.action else {
+                return format!("{}: alert {}", policy.name, shown(alert));
+            };
+            let name = &policy.name;
+            let alert = shown(alert);
+            return format!(
+                "{name}: alert {alert} of Alertmanager: retrain by {webhook}, cooldown {cooldown}"
+            );
+        }
     };
     let action = match &policy.action {
         Action::Alert => "alert".to_owned(),

@@ -359,7 +359,7 @@ pub struct ShowConfig {
     pub version_gone_after: Option<DurationText>,
 }
 
-/// When to alert or to ask for a retraining. Has either `metric` or `drift`.
+/// When to alert or to ask for a retraining. Has one of `metric`, `drift` and `alertmanager`.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PolicyConfig {
@@ -368,6 +368,8 @@ pub struct PolicyConfig {
     /// Such as accuracy, roc_auc, log_loss, rmse.
     pub metric: Option<Text>,
     pub drift: Option<DriftConfig>,
+    /// Name of an alert that Alertmanager tells us at /api/v1/alertmanager.
+    pub alertmanager: Option<Text>,
     /// Size of the disjoint windows that are judged; one of the model's. Absent: the largest.
     pub window: Option<DurationText>,
     /// Bad is below this. A number, or `{ baseline_minus: 0.03 }`.

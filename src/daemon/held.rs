@@ -9,14 +9,15 @@ use crate::engine::copartition::CoPartition;
 use crate::engine::effect::Effect;
 use crate::engine::model_shard::Partial;
 use crate::engine::monitor::{Monitor, MonitorState};
-use crate::engine::outbox::Mark;
+use crate::engine::outbox::{GIVE_UP_AFTER, Mark};
 use crate::engine::outcome::LabelTally;
 use crate::engine::pane::{PaneKey, Released};
 use crate::engine::shard::{GroupModel, GroupSpec, InputKey, Shard, Side, Taken};
 use crate::engine::spec::{Action, JoinSpec, PolicySpec};
-use crate::engine::state::{Part, StateError, read, section};
-use crate::engine::time::{Span, Timestamp};
+use crate::engine::state::{Part, SectionName, StateError, read, section};
+use crate::engine::time::Timestamp;
 use crate::io::checkpoint::{CommitError, LineagePath};
+use crate::io::clock;
 use crate::io::kafka::TopicPartition;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -115,12 +116,19 @@ impl Held {
         if let Some(sections) = chain.last() {
             let state_error =
                 |error: StateError| RestoreError::State { path: path.to_string(), error };
-            let state: MonitorState = read(sections, Part::Monitor.at(0)).map_err(state_error)?;
+            let mut state: MonitorState =
+                read(sections, Part::Monitor.at(0)).map_err(state_error)?;
+            // Checkpoints of before this was written go by position.
+            if let Ok(names) = read::<Vec<String>>(sections, POLICY_NAMES) {
+                state.arrange_policies(&names, &spec.context.spec.policies);
+            }
             released = read(sections, Part::Monitor.at(1)).map_err(state_error)?;
             monitor.restore(state);
             for sections in &chain {
                 monitor.history.restore(sections).map_err(state_error)?;
             }
+            let declared = |name: &str| self.plan.webhooks.iter().any(|known| &*known.name == name);
+            monitor.state.outbox.retain_webhooks(&declared, clock::now());
         }
         self.durable.monitors.insert(model, MonitorCounters::of(&monitor));
         self.monitors.push(HeldMonitor { monitor, kept, group, at, released, changed: true });
@@ -175,6 +183,7 @@ impl Held {
             // Silence alone settles rows too, and their counters must become durable.
             held.changed |= held.shard.ended() != ended;
         }
+        let mut all = Vec::new();
         for (model, held) in self.monitors.iter_mut().enumerate() {
             let (group, at) = (held.group, held.at);
             let mut seen: Vec<PaneKey> = Vec::new();
@@ -190,18 +199,33 @@ impl Held {
             let mut own = Vec::new();
             held.monitor.advance(&partials, &seen, now, &mut own);
             held.changed |= !own.is_empty();
-            for effect in own {
-                if let Effect::Request { request } = &effect {
-                    let webhooks = &self.plan.webhooks;
-                    let give_up = webhooks
-                        .iter()
-                        .find(|webhook| webhook.name == request.webhook)
-                        .map_or(Span::from_hours(76), |webhook| webhook.give_up_after);
-                    held.monitor.state.outbox.enqueue(request.clone(), now, give_up);
-                    self.forced = true;
-                }
-                effects.push((model, effect));
+            all.push((model, own));
+        }
+        for (model, own) in all {
+            self.carry_out(model, own, now, effects);
+        }
+    }
+
+    /// Puts a monitor's requests into its outbox, and passes its effects on.
+    pub fn carry_out(
+        &mut self,
+        model: usize,
+        own: Vec<Effect>,
+        now: Timestamp,
+        effects: &mut Vec<(usize, Effect)>,
+    ) {
+        for effect in own {
+            if let Effect::Request { request } = &effect {
+                let webhooks = &self.plan.webhooks;
+                let give_up = webhooks
+                    .iter()
+                    .find(|webhook| webhook.name == request.webhook)
+                    .map_or(GIVE_UP_AFTER, |webhook| webhook.give_up_after);
+                let outbox = &mut self.monitors[model].monitor.state.outbox;
+                outbox.enqueue(request.clone(), now, give_up);
+                self.forced = true;
             }
+            effects.push((model, effect));
         }
     }
 
@@ -325,6 +349,7 @@ impl Held {
                 section(Part::Monitor.at(0), &held.monitor.state),
                 section(Part::Monitor.at(1), &released),
                 held.monitor.history.save(kind),
+                section(POLICY_NAMES, &policy_names(&held.monitor)),
             ];
             let mark = held.monitor.state.outbox.mark();
             capture.monitors.insert(model, (MonitorCounters::of(&held.monitor), mark, released));
@@ -481,6 +506,14 @@ impl Held {
 fn samples(group: &GroupSpec) -> Vec<CoPartition> {
     let reach = |join: &JoinSpec| join.horizon + join.grace + join.lead;
     group.models.iter().map(|m| CoPartition::new(reach(&m.context.spec.join))).collect()
+}
+
+/// The names of the policies whose states are in a monitor's section, in that order. The number
+/// leaves room for sections before it.
+const POLICY_NAMES: SectionName = Part::Monitor.at(16);
+
+fn policy_names(monitor: &Monitor) -> Vec<String> {
+    monitor.context.spec.policies.iter().map(|policy| policy.name.to_string()).collect()
 }
 
 /// Whether a policy asks for retraining.

@@ -3,15 +3,23 @@
 //! Nothing waits for the engine longer than [`Limits`] say. It listens where the configuration says,
 //! on the loopback address unless told otherwise; [`Security`] decides who may do what.
 
+mod alertmanager;
 pub mod api;
 mod passwords;
+mod reload;
 mod security;
 mod server;
 
+pub use alertmanager::{
+    ALERTS_MAX, AlertAnswer, AlertClient, AlertDesk, AlertJob, NOTIFICATION_BYTES_MAX, ToldAlert,
+    alert_routes, alerts,
+};
+pub use reload::{Reload, ReloadFault, reload_routes};
 pub use security::{ALERTS_PATH, Peer, Rules, Security};
 pub use server::{HttpError, bind, serve, serve_secured};
 
 use super::Now;
+use super::clock;
 use super::telemetry::{
     CONTENT_TYPE, Counter, HTTP_REQUESTS, Histogram, SCRAPE_SECONDS, SNAPSHOT_AGE_MAX,
     SNAPSHOTS_STALE, SnapshotClient, Telemetry,
@@ -25,7 +33,8 @@ use axum::routing::get;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 /// Each endpoint with a word on it, for the list that `/` and a 404 show.
@@ -33,6 +42,8 @@ pub const ENDPOINTS: &[(&str, &str)] = &[
     ("/metrics", "metrics in Prometheus' text format"),
     ("/-/healthy", "200 while the process runs"),
     ("/-/ready", "200 when ready, else 503 with the reason"),
+    ("/-/reload", "POST: loads the configuration again"),
+    (ALERTS_PATH, "POST: takes alerts of Alertmanager"),
 ];
 
 /// Bounds of the server. What happens there: a further connection waits in the system's queue, a
@@ -52,6 +63,9 @@ pub struct Limits {
     pub stop_timeout: Duration,
     /// How long a scrape waits for a fresh snapshot before it shows the last one.
     pub snapshot_timeout: Duration,
+    /// An engine that was ready and has not been heard of for this long is not. It says so ten times
+    /// a second; a checkpoint that is waited for may hold it for 20 seconds.
+    pub silent_max: Duration,
 }
 
 impl Default for Limits {
@@ -65,6 +79,7 @@ impl Default for Limits {
             connection_age_max: Duration::from_secs(600),
             stop_timeout: Duration::from_secs(5),
             snapshot_timeout: Duration::from_secs(3),
+            silent_max: Duration::from_secs(30),
         }
     }
 }
@@ -74,6 +89,33 @@ impl Default for Limits {
 pub enum Readiness {
     Ready,
     NotReady(String),
+}
+
+/// The engine's sign of life: what it last said of its readiness may be old.
+#[derive(Clone, Debug)]
+pub struct Heartbeat {
+    since: Instant,
+    /// Milliseconds after `since`.
+    last: Arc<AtomicU64>,
+}
+
+impl Default for Heartbeat {
+    fn default() -> Self {
+        Self { since: clock::monotonic(), last: Arc::default() }
+    }
+}
+
+impl Heartbeat {
+    pub fn beat(&self) {
+        let now = clock::monotonic().duration_since(self.since).as_millis();
+        self.last.store(u64::try_from(now).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// How long ago the last one was.
+    pub fn age(&self) -> Duration {
+        let last = Duration::from_millis(self.last.load(Ordering::Relaxed));
+        clock::monotonic().duration_since(self.since).saturating_sub(last)
+    }
 }
 
 /// What the endpoints need.
@@ -86,6 +128,7 @@ pub struct HttpState {
     limits: Limits,
     counters: Arc<Counters>,
     security: Arc<Security>,
+    heartbeat: Option<Heartbeat>,
 }
 
 struct Counters {
@@ -119,12 +162,18 @@ impl HttpState {
             limits,
             counters: Arc::new(counters),
             security: Arc::default(),
+            heartbeat: None,
         }
     }
 
     /// The same under these rules; without, those for no web configuration hold.
     pub fn secured(self, security: Arc<Security>) -> Self {
         Self { security, ..self }
+    }
+
+    /// The same; `/-/ready` asks for this sign of life.
+    pub fn beating(self, heartbeat: Heartbeat) -> Self {
+        Self { heartbeat: Some(heartbeat), ..self }
     }
 
     fn count(&self, path: &str) {
@@ -162,7 +211,7 @@ pub fn index() -> Router {
 fn list(head: &str) -> String {
     let mut text = head.to_owned();
     for (path, what) in ENDPOINTS {
-        writeln!(text, "{path:12} {what}").expect("writing to a string cannot fail");
+        writeln!(text, "{path:22} {what}").expect("writing to a string cannot fail");
     }
     text
 }
@@ -176,7 +225,15 @@ async fn healthy() -> &'static str {
 }
 
 async fn ready(State(state): State<HttpState>) -> Response {
-    let readiness = state.readiness.borrow().clone();
+    let mut readiness = state.readiness.borrow().clone();
+    if state.readiness.has_changed().is_err() {
+        readiness = Readiness::NotReady("the engine has ended".to_owned());
+    }
+    let age = state.heartbeat.as_ref().map(Heartbeat::age).unwrap_or_default();
+    if readiness == Readiness::Ready && age > state.limits.silent_max {
+        let age = format!("{age:.0?}");
+        readiness = Readiness::NotReady(format!("the engine has not answered for {age}"));
+    }
     match readiness {
         Readiness::Ready => "ready\n".into_response(),
         Readiness::NotReady(reason) => {

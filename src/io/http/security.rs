@@ -159,6 +159,22 @@ impl Security {
         Some(Arc::clone(&web.config))
     }
 
+    /// Says so if everyone on the network may read.
+    pub fn warn_if_open(&self, listen: SocketAddr, metrics_listen: Option<SocketAddr>) {
+        if self.guards_reading() {
+            return;
+        }
+        for address in [Some(listen), metrics_listen].into_iter().flatten() {
+            if !loopback(address.ip()) {
+                tracing::warn!(
+                    %address,
+                    "everyone who can reach this address can read; http.web_config asks for \
+                     passwords or client certificates"
+                );
+            }
+        }
+    }
+
     /// Looks at the files now.
     pub fn look(&self) {
         if let Some(web) = &mut self.lock().web {
