@@ -10,6 +10,7 @@ mod e2e;
 mod http;
 mod kafka;
 mod laws;
+mod page;
 mod performance;
 mod profile;
 mod project;

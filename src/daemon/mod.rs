@@ -121,7 +121,7 @@ impl Daemon {
         let now: crate::io::Now = Arc::new(clock::now);
         let state = HttpState::new(Arc::clone(&telemetry), client, shown, Arc::clone(&now), limits);
         let (stop_http, http_stop) = watch::channel(false);
-        let router = http::router(state, http::index());
+        let router = http::router(state, http::page());
         let http = runtime.spawn(http::serve(listener, router, limits, http_stop));
 
         let (attempts, to_deliver) = mpsc::channel(1_024);

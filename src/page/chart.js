@@ -85,7 +85,7 @@ const middle = ([low, high]) => [low, (low + high) / 2, high];
 
 /** Marks of the axis; where two would read the same, one of them is left out. */
 function ticks(at, format) {
-  const texts = at.map((number) => format(number).replace('.0%', '%'));
+  const texts = at.map((number) => format(number).replace(/\.0+(%?)$/, '$1').replace(/(\.\d*[1-9])0+$/, '$1'));
   return texts.map((text, index) => (texts.indexOf(text) === index ? text : ''));
 }
 

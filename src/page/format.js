@@ -78,6 +78,7 @@ export function effect(number) {
 export function span(seconds) {
   if (!there(seconds)) return NONE;
   const size = Math.abs(seconds);
+  if (size === 0) return '0 s';
   if (size < 1) return `${Math.round(size * 1000)} ms`;
   if (size < 60) return `${digits(size < 10 ? Math.round(size * 10) / 10 : Math.round(size))} s`;
   const units = [['d', 86400], ['h', 3600], ['min', 60], ['s', 1]];

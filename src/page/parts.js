@@ -27,9 +27,10 @@ export function when(at, now, how = ago) {
 export const atClock = (at, now) => when(at, now, (a, b) => clock(a, b));
 
 /** A name from the stream: the whole of it in the title when it is shortened. */
-export function name(text, length = 48) {
-  const short = clip(String(text), length);
-  return short === text ? h('bdi', null, text) : h('bdi', { title: text }, short);
+export function name(given, length = 48) {
+  const text = String(given);
+  const short = clip(text, length);
+  return h('bdi', { title: text.length > 14 ? text : null }, short);
 }
 
 export function link(text, to, props = {}) {
@@ -52,9 +53,9 @@ export function empty(text) {
   return h('p', { class: 'empty' }, text);
 }
 
-/** Rows under named columns: `columns` are `{ title, cell(row), number?, class? }`. */
-export function table(label, columns, rows, keyOf) {
-  return h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': label },
+/** Rows under named columns: `columns` are `{ title, cell(row), number?, class? }`; `low`: it scrolls by itself. */
+export function table(label, columns, rows, keyOf, low = false) {
+  return h('div', { class: low ? 'scroll low' : 'scroll', tabindex: '0', role: 'region', 'aria-label': label },
     h('table', null,
       h('caption', { class: 'unseen' }, label),
       h('thead', null, h('tr', null, columns.map((column) => h('th',
@@ -124,8 +125,15 @@ export function sparkline(values, { level, label, width = 120, height = 28, zero
   const there = values.filter((one) => typeof one === 'number');
   if (there.length < 2) return h('span', { class: 'quiet' }, NONE);
   const all = typeof level === 'number' ? [...there, level] : there;
-  const low = zero ? Math.min(0, ...all) : Math.min(...all);
-  const high = Math.max(...all);
+  let low = zero ? Math.min(0, ...all) : Math.min(...all);
+  let high = Math.max(...all);
+  // The noise of small windows must not fill the picture.
+  const least = zero ? 0.05 : 0.06 * Math.max(Math.abs(low), Math.abs(high));
+  if (high - low < least) {
+    const more = least - (high - low);
+    if (!zero) low -= more / 2;
+    high += zero ? more : more / 2;
+  }
   const room = high - low || 1;
   const x = (index) => 2 + (index / (values.length - 1)) * (width - 6);
   const y = (one) => 3 + (1 - (one - low) / room) * (height - 6);
@@ -137,7 +145,7 @@ export function sparkline(values, { level, label, width = 120, height = 28, zero
     pen = true;
   });
   const last = values.findLastIndex((one) => typeof one === 'number');
-  return h('svg', { class: 'spark', viewBox: `0 0 ${width} ${height}`, width, height, role: 'img', 'aria-label': label },
+  return h('svg', { class: 'spark', viewBox: `0 0 ${width} ${height}`, width, height, preserveAspectRatio: 'xMinYMid', role: 'img', 'aria-label': label },
     typeof level === 'number'
       ? h('path', { class: 'spark-level', d: `M0 ${y(level).toFixed(1)}H${width}` }) : null,
     h('path', { class: 'spark-line', d: path }),

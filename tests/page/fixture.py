@@ -10,8 +10,11 @@ import argparse
 import hashlib
 import json
 import math
+import os
 import pathlib
 import random
+import sys
+import threading
 import time
 import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -430,11 +433,14 @@ def main():
     parser.add_argument("--models", type=int, default=50)
     parser.add_argument("--features", type=int, default=200)
     parser.add_argument("--slices", type=int, default=500)
+    parser.add_argument("--end-with-input", action="store_true", help="end when standard input is closed")
     parser.add_argument("--delay", type=float, default=0.0)
     arguments = parser.parse_args()
     Handler.world, Handler.delay = World(arguments), arguments.delay
     server = ThreadingHTTPServer(("127.0.0.1", arguments.port), Handler)
     print(server.server_address[1], flush=True)
+    if arguments.end_with_input:
+        threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
     server.serve_forever()
 
 

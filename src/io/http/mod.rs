@@ -4,8 +4,10 @@
 //! listens where the configuration says, on the loopback address unless told otherwise: there is no
 //! authentication; a proxy in front adds TLS and passwords.
 
+mod page;
 mod server;
 
+pub use page::page;
 pub use server::{HttpError, bind, serve};
 
 use super::Now;
@@ -27,6 +29,7 @@ use tokio::sync::watch;
 
 /// Each endpoint with a word on it, for the list that `/` and a 404 show.
 pub const ENDPOINTS: &[(&str, &str)] = &[
+    ("/", "the page"),
     ("/metrics", "metrics in Prometheus' text format"),
     ("/-/healthy", "200 while the process runs"),
     ("/-/ready", "200 when ready, else 503 with the reason"),
@@ -100,7 +103,7 @@ impl HttpState {
         limits: Limits,
     ) -> Self {
         let count = |endpoint: &'static str| telemetry.counter(&HTTP_REQUESTS, &[endpoint]);
-        let endpoints = ENDPOINTS.iter().map(|(path, _)| *path).chain(["/", "/api"]);
+        let endpoints = ENDPOINTS.iter().map(|(path, _)| *path).chain(["/page", "/api"]);
         let counters = Counters {
             by_endpoint: endpoints.map(|path| (path, count(path))).collect(),
             other: count("other"),
@@ -111,7 +114,11 @@ impl HttpState {
     }
 
     fn count(&self, path: &str) {
-        let path = if path.starts_with("/api/") { "/api" } else { path };
+        let path = match path {
+            path if path.starts_with("/api/") => "/api",
+            path if path.starts_with("/page/") => "/page",
+            path => path,
+        };
         self.counters.by_endpoint.get(path).unwrap_or(&self.counters.other).add(1);
     }
 }
@@ -127,11 +134,6 @@ pub fn router(state: HttpState, more: Router) -> Router {
         .fallback(nothing_here)
         .layer(DefaultBodyLimit::max(state.limits.body_bytes_max))
         .layer(from_fn_with_state(state, around))
-}
-
-/// A list of the endpoints, until there is a page: merge it into `more`.
-pub fn index() -> Router {
-    Router::new().route("/", get(async || list("tidemark\n\n")))
 }
 
 fn list(head: &str) -> String {

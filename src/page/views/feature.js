@@ -18,7 +18,7 @@ export const feature = {
       h('p', { class: 'crumb' }, link('‹ All features', address(['models', model.name, 'drift'], { window: choices.window?.window, version: choices.asked }))),
       h('h2', { class: 'sub-title' }, name(context.route.path[3] ?? '', 200))),
     part(context.answers.feature, (data) => [
-      tiles(data), distributions(data, model, choices, now), quantiles(data), history(data, now),
+      tiles(data), distributions(data, model, choices, now), ...past(data, now),
     ]),
   ]),
 };
@@ -120,18 +120,25 @@ function quantiles({ reference, current }) {
   ], rows));
 }
 
-function history(data, now) {
+/** Quantiles beside the history, or the history alone in full width. */
+function past(data, now) {
+  const left = quantiles(data);
+  return [left, history(data, now, left === null)];
+}
+
+function history(data, now, wide) {
   const past = data.history;
   if (!past?.ends.length) return null;
   const common = { ends: past.ends, now, sync: 'feature', every: past.ends[1] - past.ends[0], zero: true };
-  const shares = [['missing', 'missing', 'older'], ['new values', 'new', 'main'], ['out of range', 'out_of_range', 'bad']]
+  const shares = [['missing', 'missing', 'older'], ['new values', 'new', 'main'], ['out of range', 'out_of_range', 'other']]
     .filter(([, key]) => past[key]?.some((one) => one > 0))
     .map(([title, key, role]) => ({ name: title, role, values: past[key], dash: role === 'older' ? [6, 3] : undefined }));
-  return panel('Since when', { id: 'history' },
+  return panel('Since when', { id: 'history', wide },
     h('h3', { class: 'chart-title' }, 'Drift'),
     h('div', { key: 'effect', widget: timeChart, data: { ...common, label: 'Drift over time', height: 150, format: effect,
       lines: [{ name: 'drift', role: 'main', area: true, values: past.effect }] } }),
     shares.length ? [h('h3', { class: 'chart-title' }, 'Share of predictions'),
+      h('ul', { class: 'legend-row', 'aria-hidden': 'true' }, shares.map((line) => h('li', { key: line.name }, h('span', { class: `swatch ${line.role}` }), line.name))),
       h('div', { key: 'shares', widget: timeChart, data: { ...common, label: 'Missing, new and out of range over time', height: 120, format: (number) => share(number), lines: shares } })] : null,
     asTable('The numbers as a table', table('History', [
       { title: 'Window ends', head: true, cell: (index) => clock(past.ends[index], now) },

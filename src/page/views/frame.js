@@ -54,7 +54,7 @@ function head(model, section, route) {
       h('h1', null, name(model.name)), badge(model.health),
       h('span', { class: 'quiet' }, model.task,
         model.headline ? [' · serving ', versionName(model.headline.version)] : null)),
-    model.reasons.length ? h('ul', { class: 'reasons' }, model.reasons.slice(0, 6).map((reason, index) => {
+    section === null && model.reasons.length ? h('ul', { class: 'reasons' }, model.reasons.slice(0, 6).map((reason, index) => {
       const to = reasonAddress(model.name, reason);
       return h('li', { key: index }, to ? link(h('bdi', null, clip(reason.text, 220)), to) : h('bdi', null, clip(reason.text, 220)));
     })) : null,

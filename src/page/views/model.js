@@ -83,11 +83,11 @@ function sinceWhen(at) {
     const latest = newest(series, metric);
     const beyond = metric.higher_is_better ? 'below' : 'above';
     const what = fall
-      ? h('p', { class: 'say' }, `${cap(beyond)} its baseline since `, h('strong', null, atClock(fall.since, now)),
-        h('span', { class: 'quiet' }, ` · ${span(now - fall.since)}, ${fall.windows} window${fall.windows === 1 ? '' : 's'}`))
+      ? h('p', { class: 'say' }, `${cap(beyond)} its baseline since `, h('strong', null, atClock(fall.since, now)))
       : h('p', { class: 'say' }, typeof baseline === 'number' ? 'As good as its baseline' : 'No baseline to compare with');
     return [
       what,
+      fall ? h('p', { class: 'quiet' }, `for ${span(now - fall.since)}, ${fall.windows} window${fall.windows === 1 ? '' : 's'}`) : null,
       h('p', null, versionName(series.version), ' ', words(metric.label ?? metric.name), ' ', estimate(latest, metric),
         typeof baseline === 'number' ? h('span', { class: 'quiet' }, ` · baseline ${value(baseline, metric)}`) : null),
       one.firing.slice(0, 3).map((firing) => h('p', { key: `${firing.policy}${firing.version}` }, badge('bad', 'firing'), ' ',
@@ -193,7 +193,7 @@ function performance(at) {
       };
     };
     const lines = shown.map((series) => line(series, series === newestOne && !slice ? 'main' : 'older',
-      slice ? `all, ${clip(series.version, 16)}` : clip(series.version || 'no version', 24)));
+      slice ? `all, ${clip(series.version || 'no version', 16)}` : clip(series.version || 'no version', 24)));
     for (const series of ofSlice) {
       lines.push(line(series, series.version === newestOne.version ? 'main' : 'other', `${clip(slice, 36)}, ${clip(series.version, 16)}`));
     }

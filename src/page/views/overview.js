@@ -2,12 +2,14 @@
 
 import { path } from '../api.js';
 import { h } from '../dom.js';
-import { clip, count, effect, gap, interval, share, value, words } from '../format.js';
+import { clip, effect, gap, interval, share, value, words } from '../format.js';
 import { badge, empty, link, name, pageOf, pager, reasonAddress, sliceName, sparkline, versionName, when } from '../parts.js';
 import { address, changed, replace } from '../router.js';
 
 const LIMIT = 100;
 const PAGE = 25;
+/** Fewer labels than this are worth a word. */
+const FEW = 0.8;
 const ORDER = ['bad', 'warning', 'unknown', 'ok'];
 
 export const overview = {
@@ -58,17 +60,17 @@ function row(model, now) {
     h('div', { class: 'model-name' },
       h('h2', null, link(name(model.name), to)), badge(model.health),
       h('p', { class: 'quiet' }, model.task, headline ? [' · ', versionName(headline.version)] : null)),
-    h('div', { class: 'model-number' }, headline ? number(headline) : h('p', { class: 'quiet' }, 'no window has closed yet')),
+    h('div', { class: 'model-number' }, headline ? number(headline)
+      : h('p', { class: 'quiet' }, model.reasons[0]?.text ?? 'no window has closed yet')),
     h('div', { class: 'model-line' }, line(model)),
     h('div', { class: 'model-why' }, reasons(model), h('p', { class: 'facts' },
       slice ? h('span', null, 'worst slice ', link(name(sliceName(slice.slice), 40),
         address(['models', model.name], { window: slice.window, version: slice.version, slice: sliceName(slice.slice) })),
       ` ${value(slice.estimate?.value, metricOf(slice.metric))}`,
-      typeof slice.gap === 'number' ? h('span', { class: 'quiet' }, ` (rest ${gap(slice.gap, metricOf(slice.metric))})`) : null) : null,
+      typeof slice.gap === 'number' ? h('span', { title: 'against the rest of the population' }, ` (${distance(slice)})`) : null) : null,
       feature ? h('span', null, 'most drift ', link(name(feature.feature, 32),
         address(['models', model.name, 'features', feature.feature], { window: feature.window, version: feature.version })),
       ` ${words(feature.statistic)} ${effect(feature.value)}`) : null,
-      h('span', null, `${count(model.pending_predictions)} wait for labels`),
       request(model, now))));
 }
 
@@ -78,9 +80,13 @@ function number(headline) {
   return [
     h('p', { class: 'big' }, value(estimate?.value, metric)),
     h('p', { class: 'quiet' }, words(headline.metric), ' ', h('span', { class: 'interval' }, interval(estimate, metric))),
-    h('p', { class: 'quiet' }, baseline ? `baseline ${value(baseline.value, metric)}` : 'no baseline',
-      ` · ${headline.window}`, typeof headline.coverage === 'number' ? ` · ${share(headline.coverage, 0)} labeled` : null),
+    h('p', { class: 'quiet' }, baseline ? `baseline ${value(baseline.value, metric)}` : 'no baseline', ` · ${headline.window}`),
+    headline.coverage < FEW ? h('p', { class: 'quiet' }, `only ${share(headline.coverage, 0)} labeled`) : null,
   ];
+}
+
+function distance({ gap: number, metric }) {
+  return `${gap(Math.abs(number), metricOf(metric)).replace('+', '')} ${number >= 0 ? 'worse' : 'better'}`;
 }
 
 function line(model) {
@@ -94,7 +100,7 @@ function line(model) {
 
 function reasons(model) {
   const { reasons: all } = model;
-  if (!all.length) return null;
+  if (!all.length || (model.health === 'unknown' && !model.headline && all.length === 1)) return null;
   return h('ul', { class: 'reasons' }, all.slice(0, 2).map((reason, index) => {
     const to = reasonAddress(model.name, reason);
     const text = h('bdi', null, clip(reason.text, 160));

@@ -39,7 +39,7 @@ function tiles(data, now) {
 
 function partitions(topic, now) {
   return panel(topic.topic, { id: `topic-${topic.topic}`, note: `${topic.role}, group ${topic.group ?? '–'}` }, topic.partitions.length ? table(`Partitions of ${topic.topic}`, [
-    { title: 'Partition', head: true, number: true, cell: (one) => one.partition },
+    { title: 'Partition', head: true, cell: (one) => one.partition },
     { title: 'State', cell: (one) => (one.assigned === false ? badge('unknown', 'elsewhere') : one.paused ? badge('warning', 'paused') : badge('ok', 'read')) },
     { title: 'Position', number: true, cell: (one) => count(one.position) },
     { title: 'End', number: true, cell: (one) => count(one.end) },
@@ -56,7 +56,7 @@ function watermarks(data, now) {
     { title: 'Labels to', number: true, cell: (one) => (one.labels_silent ? badge('warning', 'silent') : atClock(one.labels_closing, now)) },
     { title: 'Pending', number: true, cell: (one) => count(one.pending) },
     { title: 'Labels that wait', number: true, cell: (one) => count(one.waiting_labels) },
-  ], data.watermarks, (one) => one.model));
+  ], data.watermarks, (one) => one.model, true));
 }
 
 function checkpoints({ checkpoints: safe }, now) {

@@ -25,7 +25,7 @@ function one(policy, model, now) {
     h('dl', { class: 'facts-list' },
       policy.firing.map((firing) => fact('Firing', versionName(firing.version), ' since ', atClock(firing.since, now))),
       fact('Windows', policy.window, typeof policy.label_age === 'number' ? `, judged ${span(policy.label_age)} after their end` : ''),
-      fact('Action', words(policy.action), policy.webhook ? [' by ', name(policy.webhook)] : null,
+      fact('Action', words(policy.action), policy.webhook ? [', asks ', name(policy.webhook)] : null,
         policy.action === 'retrain' ? [' · ', link('requests', address(['requests'], { model: model.name }))] : null),
       typeof policy.cooldown === 'number' ? fact('Cooldown', span(policy.cooldown),
         typeof policy.cooldown_until === 'number' && policy.cooldown_until > now ? [', until ', atClock(policy.cooldown_until, now)] : ', not running') : null),

@@ -37,8 +37,8 @@ function ranked(model, choices, data, route, now) {
     more: h('ul', { class: 'legend-row' }, h('li', null, h('span', { class: 'swatch-dot' }), 'slice, 95% interval'), h('li', null, h('span', { class: 'swatch-rest' }), 'the rest')),
   }, table('Slices', [
     { title: 'Slice', head: true, cell: (row) => link(name(row.slice.name, 60), to(row)) },
-    { title: axis(scale, metric), class: 'whisker-cell', cell: (row) => whiskers(row, scale, metric) },
     { title: words(metric.label ?? metric.name), number: true, cell: (row) => h('strong', null, value(row.estimate?.value, metric)) },
+    { title: axis(scale, metric), class: 'whisker-cell', cell: (row) => whiskers(row, scale, metric) },
     { title: 'Rest', number: true, cell: (row) => value(row.rest?.value, metric) },
     { title: `${better === 'below' ? 'Below' : 'Above'} the rest`, number: true, cell: (row) => gap(row.gap, metric) },
     { title: 'Over time', cell: (row) => sparkline(row.history?.values ?? [], { width: 96, height: 22, label: `${words(metric.name)} of ${row.slice.name} over time` }) },
