@@ -20,7 +20,8 @@ pub fn run(args: &RunArgs) -> ExitCode {
         Ok(plan) => plan,
         Err(code) => return code,
     };
-    let daemon = match Daemon::start(plan, Options::default()) {
+    let options = Options { config_file: Some(args.config.clone()), ..Options::default() };
+    let daemon = match Daemon::start(plan, options) {
         Ok(daemon) => daemon,
         Err(error) => return super::fail(&error),
     };

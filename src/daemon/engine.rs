@@ -2,6 +2,7 @@
 //! carries out an `Effect`.
 
 use super::DaemonError;
+use super::api::View;
 use super::held::Held;
 use super::publish::{Scene, snapshot};
 use crate::engine::effect::{Effect, Judged};
@@ -10,6 +11,7 @@ use crate::engine::policy::Decision;
 use crate::engine::time::Timestamp;
 use crate::io::clock;
 use crate::io::http::Readiness;
+use crate::io::http::api::ApiDesk;
 use crate::io::kafka::KafkaSource;
 use crate::io::telemetry::{
     BATCH_SECONDS, CONSUMER_CONNECTED, CONSUMER_REBALANCES, CONSUMER_RECREATIONS, Counter, Gauge,
@@ -39,6 +41,7 @@ impl Observer for NoObserver {
 /// The ends of the channels that connect the engine's thread with the tasks.
 pub struct Channels {
     pub snapshots: SnapshotDesk,
+    pub api: ApiDesk,
     pub readiness: watch::Sender<Readiness>,
     pub attempts: mpsc::Sender<Attempt>,
     pub outcomes: mpsc::Receiver<(Arc<str>, Outcome)>,
@@ -141,6 +144,8 @@ impl Engine {
         self.keep();
         let (held, source) = (&mut self.held, &self.source);
         self.channels.snapshots.serve(|| snapshot(&mut Scene { held, source, now }));
+        let view = View { held: &self.held, source: &self.source, now };
+        self.channels.api.serve(clock::monotonic, |query| view.answer(query));
         if started_at.duration_since(self.ticked_at) >= TICK {
             self.ticked_at = started_at;
             self.tick();
@@ -200,7 +205,7 @@ impl Engine {
             let owner = (0..self.held.monitors.len())
                 .find(|&model| self.held.monitors[model].monitor.state.outbox.get(&id).is_some());
             let Some(model) = owner else { continue };
-            self.held.monitors[model].monitor.state.outbox.record(&id, outcome, now);
+            self.held.monitors[model].monitor.delivered(&id, outcome, now);
             self.held.touch(model);
         }
     }

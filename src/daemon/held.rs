@@ -9,6 +9,7 @@ use crate::engine::effect::Effect;
 use crate::engine::model_shard::Partial;
 use crate::engine::monitor::{Monitor, MonitorState};
 use crate::engine::outbox::Mark;
+use crate::engine::outcome::LabelTally;
 use crate::engine::pane::{PaneKey, Released};
 use crate::engine::shard::{GroupSpec, InputKey, Shard, Side};
 use crate::engine::spec::{Action, PolicySpec};
@@ -115,6 +116,9 @@ impl Held {
             let state: MonitorState = read(sections, Part::Monitor.at(0)).map_err(state_error)?;
             released = read(sections, Part::Monitor.at(1)).map_err(state_error)?;
             monitor.restore(state);
+            for sections in &chain {
+                monitor.history.restore(sections).map_err(state_error)?;
+            }
         }
         self.durable.monitors.insert(model, MonitorCounters::of(&monitor));
         self.monitors.push(HeldMonitor { monitor, kept, group, at, released, changed: true });
@@ -276,14 +280,15 @@ impl Held {
             }
             let partials = partials(&self.shards, held.group, held.at);
             let released = held.monitor.releasable(&partials).or_else(|| held.released.clone());
+            // All of it is small but the history, of which a delta has what changed.
+            let kind = held.kept.next_kind();
             let sections = vec![
                 section(Part::Monitor.at(0), &held.monitor.state),
                 section(Part::Monitor.at(1), &released),
+                held.monitor.history.save(kind),
             ];
             let mark = held.monitor.state.outbox.mark();
             capture.monitors.insert(model, (MonitorCounters::of(&held.monitor), mark, released));
-            // A monitor's state is small and always written whole.
-            let kind = crate::engine::state::SnapshotKind::Full;
             round.extend(held.kept.write(Key::Model(model), kind, sections));
             held.changed = false;
         }
@@ -544,6 +549,18 @@ impl Held {
         self.checkpoint();
         self.finish_write(within);
         !self.is_dirty() && !self.keeper.writing
+    }
+
+    /// Label rows of each topic by how they ended, over all shards.
+    pub fn label_tallies(&self) -> BTreeMap<String, LabelTally> {
+        let mut tallies: BTreeMap<String, LabelTally> = BTreeMap::new();
+        for (key, held) in &self.shards {
+            let topics = &self.groups[key.0].label_topics;
+            for (topic, tally) in topics.iter().zip(&held.shard.label_tallies) {
+                tallies.entry(topic.topic.to_string()).or_default().add(tally);
+            }
+        }
+        tallies
     }
 
     /// Inputs of one side of a group, with their topic's name.

@@ -1,5 +1,6 @@
 //! Starts the tasks, owns the channels, carries out every effect, stops in order.
 
+mod api;
 mod durable;
 mod engine;
 pub mod held;
@@ -15,6 +16,7 @@ use crate::config::Secret;
 use crate::io::checkpoint::{Store, StoreError, StoreOptions};
 use crate::io::clock;
 use crate::io::dead_letter::{DeadLetterError, DeadLetterOptions, DeadLetters};
+use crate::io::http::api::{self as http_api, ApiClient, ApiState, Facts};
 use crate::io::http::{self, HttpError, HttpState, Limits, Readiness};
 use crate::io::kafka::{KafkaSource, Membership, SourceError, SourceOptions};
 use crate::io::telemetry::{
@@ -30,6 +32,7 @@ use intake::Intake;
 use keeper::{Keeper, RestoreError};
 use setup::{Topology, kafka_settings};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -71,6 +74,8 @@ pub struct Options {
     pub observer: Box<dyn Observer>,
     /// A partition that has records and hands out none for so long makes a new consumer.
     pub stalled_after: Duration,
+    /// The configuration's file, to be named by the API.
+    pub config_file: Option<PathBuf>,
 }
 
 impl Default for Options {
@@ -79,6 +84,7 @@ impl Default for Options {
             membership: Membership::Group,
             observer: Box::new(NoObserver),
             stalled_after: Duration::from_secs(60),
+            config_file: None,
         }
     }
 }
@@ -121,7 +127,9 @@ impl Daemon {
         let now: crate::io::Now = Arc::new(clock::now);
         let state = HttpState::new(Arc::clone(&telemetry), client, shown, Arc::clone(&now), limits);
         let (stop_http, http_stop) = watch::channel(false);
-        let router = http::router(state, http::page());
+        let (client, api_desk) = http_api::api();
+        let api = api_state(&plan, &options, client, readiness.subscribe(), Arc::clone(&now));
+        let router = http::router(state, http::page().merge(http_api::router(api)));
         let http = runtime.spawn(http::serve(listener, router, limits, http_stop));
 
         let (attempts, to_deliver) = mpsc::channel(1_024);
@@ -134,8 +142,14 @@ impl Daemon {
             StoreOptions { keep_fulls: plan.state.checkpoints_keep, ..StoreOptions::default() },
         )?;
         let stop = Arc::new(AtomicBool::new(false));
-        let channels =
-            Channels { snapshots: desk, readiness, attempts, outcomes, stop: Arc::clone(&stop) };
+        let channels = Channels {
+            snapshots: desk,
+            api: api_desk,
+            readiness,
+            attempts,
+            outcomes,
+            stop: Arc::clone(&stop),
+        };
         let keeper = Keeper::new(store, runtime.handle().clone(), &telemetry);
         let engine = engine(&plan, options, keeper, channels, &telemetry)?;
         let engine = std::thread::Builder::new()
@@ -184,6 +198,25 @@ impl Daemon {
     pub fn runtime(&self) -> &Runtime {
         &self.runtime
     }
+}
+
+fn api_state(
+    plan: &Plan,
+    options: &Options,
+    client: ApiClient,
+    readiness: watch::Receiver<Readiness>,
+    now: crate::io::Now,
+) -> ApiState {
+    let started_at = now();
+    let file = options.config_file.as_ref().and_then(|path| path.file_name());
+    let facts = Facts {
+        started_at,
+        config_file: file.map(|name| name.to_string_lossy().into_owned()),
+        config_hash: plan.hash.to_string(),
+        loaded_at: started_at,
+        show_values: plan.http.show_values,
+    };
+    ApiState { client, readiness, now, facts: Arc::new(facts) }
 }
 
 fn engine(

@@ -6,6 +6,7 @@ pub mod effect;
 pub mod estimate;
 pub mod event;
 pub mod fixed;
+pub mod history;
 pub mod join;
 pub mod labels;
 pub mod layouts;

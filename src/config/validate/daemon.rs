@@ -143,7 +143,8 @@ pub fn http(check: &mut Check<'_>, config: &Config) -> Option<HttpPlan> {
         check.fault("http.listen", message);
     }
     let series: u64 = check.bounded("http", "series_max", section.series_max, default.series_max);
-    Some(HttpPlan { listen: address?, series_max: usize::try_from(series).ok()? })
+    let show_values = section.show_values.or(default.show_values)?;
+    Some(HttpPlan { listen: address?, series_max: usize::try_from(series).ok()?, show_values })
 }
 
 /// The outer `None` is a fault, the inner one an absent section.

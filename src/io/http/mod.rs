@@ -4,6 +4,7 @@
 //! listens where the configuration says, on the loopback address unless told otherwise: there is no
 //! authentication; a proxy in front adds TLS and passwords.
 
+pub mod api;
 mod page;
 mod server;
 
