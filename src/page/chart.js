@@ -4,17 +4,56 @@
 // role: 'main' | 'older' | 'other' | 'bad' says the colour, taken from the style sheet.
 // The keys left and right move a cursor; a line of text above the picture says what is there.
 
-import { clock, absolute } from './format.js';
+import { absolute, axisTimes, clock } from './format.js';
 
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const COLORS = { main: '--accent', older: '--older', other: '--other', bad: '--bad' };
-const TOP = 26;
+const TOP = 38;
+/** Windows farther apart than so many steps are not joined by a line. */
+const JOINED = 1.6;
 
 const color = (line) => css(COLORS[line.role] ?? COLORS.other);
 
 function faded(text, share) {
   const number = parseInt(text.slice(1), 16);
   return `rgba(${number >> 16}, ${(number >> 8) & 255}, ${number & 255}, ${share})`;
+}
+
+/** Columns for several series of windows on one line of time: a null breaks a line, what is undefined does not. */
+export function together(all) {
+  const ends = [...new Set(all.flatMap((one) => one.ends))].sort((a, b) => a - b);
+  const index = new Map(ends.map((end, at) => [end, at]));
+  const spread = (one, values) => {
+    const column = new Array(ends.length).fill(undefined);
+    const steps = one.ends.slice(1).map((end, at) => end - one.ends[at]);
+    const step = Math.min(...steps);
+    one.ends.forEach((end, at) => {
+      column[index.get(end)] = values?.[at] ?? null;
+      if (steps[at - 1] > JOINED * step) column.fill(null, index.get(one.ends[at - 1]) + 1, index.get(end));
+    });
+    return column;
+  };
+  return { ends, spread };
+}
+
+/** The same data with an empty place in each stretch without windows, so that no line crosses it. */
+function withGaps(data) {
+  const { ends } = data;
+  const holes = [];
+  for (let at = 1; at < ends.length; at += 1) {
+    if (ends[at] - ends[at - 1] > JOINED * (data.every ?? Infinity)) holes.push(at);
+  }
+  if (holes.length === 0) return data;
+  const open = (column, hole) => {
+    const wide = [...column];
+    for (const at of [...holes].reverse()) wide.splice(at, 0, hole(column, at));
+    return wide;
+  };
+  const none = (column) => column && open(column, () => null);
+  return {
+    ...data, ends: open(ends, (column, at) => (column[at - 1] + column[at]) / 2),
+    lines: data.lines.map((line) => ({ ...line, values: none(line.values), lower: none(line.lower), upper: none(line.upper) })),
+  };
 }
 
 /** The columns of uPlot: times, then for each line its values, and its bounds if it has them. */
@@ -67,8 +106,8 @@ function options(state) {
     },
     series, bands,
     axes: [
-      { ...axis, grid: { show: false }, space: 70, size: 28,
-        values: (chart, at) => at.map((time) => clock(time, state.data.now)) },
+      { ...axis, grid: { show: false }, space: 76, size: 28,
+        values: (chart, at) => axisTimes(at, state.data.now) },
       { ...axis, grid: { stroke: css('--line'), width: 1 }, size: 52, space: data.height < 120 ? 24 : 34,
         splits: data.domain ? () => middle(data.domain) : undefined,
         values: (chart, at) => ticks(at, state.data.format) },
@@ -142,22 +181,25 @@ function caption(ctx, text, x, y, stroke, align) {
   ctx.fillText(text, x, y);
 }
 
-/** A thin line for each mark, and its words above as long as there is room for them. */
+/** A thin line for each mark, and its words above as long as there is room for them: versions above the rest. */
 function marks(chart, data) {
   const { ctx } = chart;
   const ratio = devicePixelRatio;
   const { left, top, width, height } = chart.bbox;
-  let free = -Infinity;
+  const taken = { version: -Infinity, other: -Infinity };
   for (const mark of [...(data.marks ?? [])].sort((a, b) => a.at - b.at)) {
     const x = Math.round(chart.valToPos(mark.at, 'x', true));
     if (x < left - 1 || x > left + width + 1) continue;
+    const row = mark.kind === 'version' ? 'version' : 'other';
+    const free = taken[row];
+    const y = top - (row === 'version' ? 24 : 10) * ratio;
     const stroke = css(mark.kind === 'firing' ? '--bad' : mark.kind === 'version' ? '--accent' : '--muted');
     ctx.save();
     ctx.strokeStyle = stroke;
     ctx.globalAlpha = 0.75;
     ctx.lineWidth = ratio;
     ctx.beginPath();
-    ctx.moveTo(x, top - 6 * ratio);
+    ctx.moveTo(x, y + 4 * ratio);
     ctx.lineTo(x, top + height);
     ctx.stroke();
     ctx.globalAlpha = 1;
@@ -166,14 +208,14 @@ function marks(chart, data) {
     const fits = (text) => x - 4 * ratio >= free && x + ctx.measureText(text).width <= left + width + 8 * ratio;
     const before = x - ctx.measureText(full).width + 4 * ratio;
     if (fits(full)) {
-      caption(ctx, full, x - 4 * ratio, top - 10 * ratio, stroke, 'left');
-      free = x + ctx.measureText(full).width + 6 * ratio;
+      caption(ctx, full, x - 4 * ratio, y, stroke, 'left');
+      taken[row] = x + ctx.measureText(full).width + 6 * ratio;
     } else if (before >= Math.max(free, left) && x + ctx.measureText(full).width > left + width) {
-      caption(ctx, full, x + 4 * ratio, top - 10 * ratio, stroke, 'right');
-      free = x + 10 * ratio;
+      caption(ctx, full, x + 4 * ratio, y, stroke, 'right');
+      taken[row] = x + 10 * ratio;
     } else if (x - 5 * ratio >= free) {
-      caption(ctx, mark.glyph, x, top - 10 * ratio, stroke, 'center');
-      free = x + 8 * ratio;
+      caption(ctx, mark.glyph, x, y, stroke, 'center');
+      taken[row] = x + 8 * ratio;
     }
     ctx.restore();
   }
@@ -225,7 +267,8 @@ function press(event, state) {
 }
 
 export const timeChart = {
-  mount(element, data) {
+  mount(element, given) {
+    const data = withGaps(given);
     element.classList.add('chart');
     const readout = document.createElement('p');
     readout.className = 'readout';
@@ -251,7 +294,8 @@ export const timeChart = {
     state.resize.observe(place);
     return state;
   },
-  update(state, data) {
+  update(state, given) {
+    const data = withGaps(given);
     state.data = data;
     state.place.setAttribute('aria-label', label(data));
     if (shape(data) !== state.shape) draw(state);

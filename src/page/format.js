@@ -1,7 +1,7 @@
 // Numbers, times and names for people. What is not there is a dash, never 0.
 
 export const NONE = '–';
-const PLAIN = /auc|f1|kappa|mcc|brier|gini|loss|calibration|r2/;
+const PLAIN = /auc|f1|kappa|mcc|brier|gini|loss|calibration|r2|average_precision/;
 
 const grouped = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
 const there = (value) => typeof value === 'number' && Number.isFinite(value);
@@ -65,13 +65,15 @@ export function interval(estimate, metric) {
 /** A difference with its sign; of percentages in points. */
 export function gap(number, metric) {
   if (!there(number)) return NONE;
-  const sign = number > 0 ? '+' : number < 0 ? '−' : '';
   const size = Math.abs(number);
+  const none = isPercent(metric) ? size < 0.0005 : size < 5e-7;
+  const sign = none ? '' : number > 0 ? '+' : '−';
   return isPercent(metric) ? `${sign}${(100 * size).toFixed(1)} pts` : `${sign}${value(size, metric)}`;
 }
 
 export function effect(number) {
-  return there(number) ? number.toFixed(3) : NONE;
+  if (!there(number)) return NONE;
+  return Math.abs(number) < 10 ? number.toFixed(3) : digits(number);
 }
 
 /** A length of time in one or two units. */
@@ -111,6 +113,17 @@ export function clock(at, now, seconds = false) {
   return today ? time : `${DAY.format(date)} ${time}`;
 }
 
+/** Texts for the marks of a time axis: the day only where it begins. */
+export function axisTimes(all, now) {
+  const days = all.map((at) => DAY.format(new Date(at * 1000)));
+  if (all.length > 1 && all[1] - all[0] >= 86400) return days;
+  return all.map((at, index) => {
+    const time = (at % 60 === 0 ? CLOCK : CLOCK_SECONDS).format(new Date(at * 1000));
+    if (index === 0) return clock(at, now);
+    return days[index] === days[index - 1] ? time : days[index];
+  });
+}
+
 /** In full, for titles. */
 export function absolute(at) {
   if (!there(at)) return '';
@@ -129,7 +142,10 @@ export function clip(text, length) {
   return letters.length <= length ? text : `${letters.slice(0, length - 1).join('')}…`;
 }
 
-/** `not_enough_labels` as words. */
+const SHORT = new Set(['auc', 'f1', 'js', 'ks', 'mae', 'mape', 'mcc', 'mse', 'psi', 'r2', 'rmse', 'roc']);
+
+/** `not_enough_labels` as words, `roc_auc` as ROC AUC. */
 export function words(text) {
-  return String(text).replaceAll('_', ' ');
+  if (text === 'l_infinity') return 'L∞';
+  return String(text).split('_').map((word) => (SHORT.has(word) ? word.toUpperCase() : word)).join(' ');
 }

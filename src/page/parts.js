@@ -76,7 +76,7 @@ export function asTable(what, ...content) {
 export function estimate(one, metric) {
   if (!one || one.value === null || one.value === undefined) return h('span', { class: 'quiet' }, NONE);
   return [h('strong', null, value(one.value, metric)), ' ',
-    h('span', { class: 'interval', title: one.no_interval ?? '95% interval' }, interval(one, metric))];
+    h('span', { class: 'interval', title: one.error_max > 0 ? `95% interval; binning may move the value by at most ${one.error_max.toPrecision(2)}` : '95% interval' }, interval(one, metric))];
 }
 
 /** A choice among few, each an address: `options` are `[value, text]`. */

@@ -68,7 +68,7 @@ class World:
         noise = random.Random(f"{model}{end}{salt}").gauss(0, 0.004)
         value = base - drop * self.fall(model, end, now) + noise
         half = 1.96 * math.sqrt(value * (1 - value) / support)
-        return {"value": value, "lower": value - half, "upper": min(value + half, 1), "support": support}
+        return {"value": value, "lower": value - half, "upper": min(value + half, 1), "support": support, "error_max": 0}
 
 
 def summary(world, model, now):
@@ -93,19 +93,24 @@ def summary(world, model, now):
         "headline": None if fresh else {
             "metric": "accuracy", "window": "1m", "window_end": ends[-3], "version": "v7", "estimate": estimate,
             "baseline": {"value": 0.86, "source": "profile"}, "coverage": 0.96},
-        "versions": [{"version": "v7", "last_prediction_at": now - 2, "predictions": 120000},
-                     {"version": HOSTILE[0], "last_prediction_at": now - 4000, "predictions": 999}],
+        "versions": [] if fresh else [
+            {"version": "v7", "first_prediction_at": now - 90 * SIZE, "last_prediction_at": now - 2,
+             "predictions": 120000, "labeled": 115000, "profile_hash": "a1b2c3d4", "reference": "own",
+             "baseline": {"accuracy": 0.86, "roc_auc": 0.91}},
+            {"version": HOSTILE[0], "first_prediction_at": now - 900 * SIZE, "last_prediction_at": now - 60 * SIZE,
+             "predictions": 999, "labeled": 900, "profile_hash": None, "reference": "inherited", "baseline": {}}],
         "pending_predictions": 743, "predictions_closing": now - 65, "labels_closing": now - 70,
         "labels_silent": condition == "warning",
         "worst_feature": None if fresh else {"feature": world.features[0], "version": "v7", "window": "1m",
-                                             "statistic": "js", "value": 0.213},
+                                             "statistic": "js", "value": 0.213, "material": True},
         "worst_slice": None if fresh or not slices else {
-            "slice": slice_of(slices), "version": "v7", "window": "1m", "metric": "accuracy",
-            "estimate": world.estimate(model, ends[-3], now, 0.78, 0.25, 300), "gap": 0.19},
+            "slice": slice_of(slices), "version": "v7", "window": "1m", "window_end": ends[-3], "metric": "accuracy",
+            "value": world.estimate(model, ends[-3], now, 0.78, 0.25, 300)["value"], "labeled": 300, "gap": 0.19,
+            "gap_lower": 0.15},
         "firing": [{"policy": "accuracy-fell", "version": "v7", "since": now - 24 * SIZE}] if condition == "bad" else [],
         "last_request": {"id": "retrain-00ff", "at": now - 23 * SIZE, "policy": "accuracy-fell",
                          "state": "delivered"} if condition == "bad" else None,
-        "sparkline": None if fresh else {
+        "sparkline": {"ends": [], "values": []} if fresh else {
             "ends": ends[-60:], "values": [world.estimate(model, end, now)["value"] for end in ends[-60:]]},
     }
 
@@ -121,22 +126,17 @@ def detail(world, model, now):
     end = world.ends(now)[-3]
     metrics = {"accuracy": world.estimate(model, end, now),
                "roc_auc": world.estimate(model, end, now, 0.91, 0.05),
-               "log_loss": {"value": 0.412, "lower": None, "upper": None, "support": 1000,
-                            "no_interval": "no honest interval is known"},
+               "log_loss": {"value": 0.412, "lower": None, "upper": None, "support": 1000, "error_max": 0},
                "precision": world.estimate(model, end, now, 0.74, 0.1, 240),
                "recall": world.estimate(model, end, now, 0.62, 0.2, 240)}
     answer.update({
-        "windows": [{"window": "1m", "size": 60, "every": 60}, {"window": "5m", "size": 300, "every": 60}],
-        "metrics": [{"name": name, "label": name.replace("_", " "), "higher_is_better": name != "log_loss",
+        "windows": [{"window": window, "size": size, "every": 60, "keep": 660,
+                     "closed_through": None if fresh else end, "next_end": None if fresh else end + 60}
+                    for window, size in (("1m", 60), ("5m", 300))],
+        "metrics": [{"name": name, "label": f"What {name} says.", "higher_is_better": name != "log_loss",
                      "unit": None if name == "log_loss" else "ratio"} for name in metrics],
         "features": [{"name": name, "kind": world.kind(name)} for name in world.features],
         "slices": ["marital-status", "sex", "zip,device"],
-        "versions": [] if fresh else [
-            {"version": "v7", "first_prediction_at": now - 90 * SIZE, "last_prediction_at": now - 2,
-             "predictions": 120000, "labeled": 115000, "profile_hash": "a1b2c3d4", "reference": "own",
-             "baseline": {"accuracy": 0.86, "roc_auc": 0.91}},
-            {"version": HOSTILE[0], "first_prediction_at": now - 900 * SIZE, "last_prediction_at": now - 60 * SIZE,
-             "predictions": 999, "labeled": 900, "profile_hash": None, "reference": "inherited", "baseline": {}}],
         "current": [] if fresh else [
             {"version": "v7", "window": window, "end": end, "predictions": 1200, "labeled": 1158, "coverage": 0.965,
              "metrics": metrics} for window in ("1m", "5m")]})
@@ -172,7 +172,7 @@ def history(world, model, now, query):
                   "text": "a retraining is requested"},
                  {"at": now - 23.8 * SIZE, "kind": "delivered", "version": "v7", "policy": "accuracy-fell",
                   "text": "trainer took the request"}]
-    all_series = [series(HOSTILE[0], ends[:21]), series("v7", ends[20:])] if ends else []
+    all_series = [series("v7", ends[20:]), series(HOSTILE[0], ends[:21])] if ends else []
     if query.get("version"):
         all_series = [one for one in all_series if one["version"] == query["version"]]
     return {"window": query.get("window", "1m"), "size": 60, "every": 60, "series": all_series, "marks": marks}
@@ -200,7 +200,7 @@ def drift(world, model, now, query):
             "total": 0 if fresh else len(world.features),
             "features": [{
                 "feature": name, "kind": world.kind(name), "output": False, "rank": number + 1,
-                "effect": effects[name][-1],
+                "effect": effects[name][-1], "material": effects[name][-1] > 0.1,
                 "statistics": {"psi": effects[name][-1] * 1.4, "js": effects[name][-1], "ks": 0.11,
                                "wasserstein": 0.3},
                 "missing_share": 0.02 * (number % 3), "invalid_share": 0.0,
@@ -259,6 +259,8 @@ def slices(world, model, now, query):
         rest = world.estimate(model, end, now, 0.87, 0.02, 900)
         rows.append({"slice": slice_of(name), "predictions": support, "labeled": support - 4, "coverage": 0.97,
                      "estimate": estimate, "rest": rest, "gap": rest["value"] - estimate["value"],
+                     "gap_lower": rest["value"] - estimate["value"] - 0.03,
+                     "gap_upper": rest["value"] - estimate["value"] + 0.03,
                      "share": support / 1200,
                      "history": {"ends": ends[-30:], "values": [
                          world.estimate(model, at, now, min(base, 0.97), drop, support, name)["value"]
@@ -277,15 +279,18 @@ def labels(world, model, now):
     return {"delay": {"buckets": [{"le": le, "count": count} for le, count in zip(bounds, counts)],
                       "count": sum(counts), "mean": 48.2},
             "maturity": [{"window": "1m", "version": "v7", "ends": ends, "coverage": coverage}],
-            "outcomes": {"predictions": {"joined": 115000, "never_labeled": 4257, "late": 12, "duplicate": 3},
+            "expected": {"horizon": 600, "lead": 0, "grace": 60, "silent_after": 3600, "absent_after": None,
+                         "coverage_min": 0.8, "support_min": 200},
+            "outcomes": {"rows": {"matched": 115000, "never_labeled": 4257, "late": 12, "duplicate": 3},
                          "labels": {"matched": 115000, "beyond_horizon": 40, "waiting": 3}}}
 
 
 def policies(world, model, now):
     bad = world.condition(model) == "bad"
     return {"policies": [
-        {"name": "accuracy-fell", "window": "1m", "metric": "accuracy",
-         "condition": "accuracy < baseline - 0.03, surely", "action": "retrain", "webhook": "trainer",
+        {"name": "accuracy-fell", "window": "1m", "measure": "accuracy",
+         "condition": "accuracy surely below baseline - 0.03, from 500 labels, for 2 windows in a row",
+         "action": "retrain", "webhook": "trainer",
          "cooldown": 900, "for": 2, "label_age": 60,
          "firing": [{"version": "v7", "since": now - 24 * SIZE}] if bad else [],
          "cooldown_until": now + 600 if bad else None,
@@ -294,7 +299,7 @@ def policies(world, model, now):
          "decisions": [{"decision": "retrain", "reason": "beyond_bound", "count": 1},
                        {"decision": "hold", "reason": "cooldown", "count": 21},
                        {"decision": "hold", "reason": "healthy", "count": 66}]},
-        {"name": "inputs-drifted", "window": "5m", "metric": "psi of all features", "condition": "psi > 0.25",
+        {"name": "inputs-drifted", "window": "5m", "measure": "psi", "condition": "psi > 0.25",
          "action": "alert", "webhook": None, "cooldown": None, "for": 1, "label_age": None, "firing": [],
          "cooldown_until": None, "last": [], "decisions": []}]}
 
@@ -305,6 +310,7 @@ def requests(world, now, query):
                 "version": "v7", "policy": "accuracy-fell", "webhook": "trainer",
                 "window": {"start": now - 25 * SIZE, "end": now - 24 * SIZE}, "created_at": now - (23 + number) * SIZE,
                 "state": state, "next_attempt_at": now + 40 if state == "waiting" else None, "attempts": attempts,
+                "given_up": "not taken for 3 days" if state == "given_up" else None,
                 "evidence": {"type": "model.retraining.requested", "timestamp": "2026-01-31T09:30:00Z", "data": {
                     "model": "income", "version": "v7", "task": "binary", "policy": "accuracy-fell",
                     "reason": "accuracy 0.7354 [0.7094, 0.7599] on 1168 labeled of 1200 predictions (bound 0.8191)",
@@ -317,11 +323,10 @@ def requests(world, now, query):
                                           for name in world.features[:4]],
                     "offsets": [{"topic": "income.predictions",
                                  "partitions": [{"partition": 0, "from": 100, "to": 700}]}]}}}
-    rows = [one(0, "delivered", [{"at": now - 1380, "status": 503, "error": "the trainer is busy", "duration": 0.2},
-                                 {"at": now - 1370, "status": 204, "error": None, "duration": 0.013}]),
-            one(1, "waiting", [{"at": now - 100, "status": None, "error": HOSTILE[0] + ": connection refused",
-                                "duration": 1.2}]),
-            one(2, "given_up", [{"at": now - 2000 + n, "status": 500, "error": None, "duration": 0.1}
+    rows = [one(0, "delivered", [{"at": now - 1380, "status": 503, "error": "the trainer is busy"},
+                                 {"at": now - 1370, "status": 204, "error": None}]),
+            one(1, "waiting", [{"at": now - 100, "status": None, "error": HOSTILE[0] + ": connection refused"}]),
+            one(2, "given_up", [{"at": now - 2000 + n, "status": 500, "error": None}
                                 for n in range(8)])]
     rows = [row for row in rows if query.get("model", "income") == row["model"]]
     return {"total": len(rows), "requests": page_of(rows, query)}
@@ -332,10 +337,10 @@ def pipeline(world, now):
         return [{"partition": n, "assigned": True, "position": 60200 + n, "end": 60200 + n + lag * n,
                  "lag_records": lag * n, "lag_seconds": 0.4 * n, "watermark": now - 3 - n, "paused": n == 3}
                 for n in range(4)]
-    return {"connected": True,
-            "topics": [{"topic": "income.predictions", "role": "predictions", "group": "tidemark",
+    return {"connected": True, "last_error": None,
+            "topics": [{"topic": "income.predictions", "role": "predictions", "group": "tidemark", "missing": False,
                         "partitions": partitions(12)},
-                       {"topic": "income.labels", "role": "labels", "group": "tidemark",
+                       {"topic": "income.labels", "role": "labels", "group": "tidemark", "missing": False,
                         "partitions": partitions(0)}],
             "watermarks": [{"model": name, "predictions_closing": now - 65, "labels_closing": now - 70,
                             "labels_silent": world.condition(name) == "warning", "pending": 743,

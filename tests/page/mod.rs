@@ -4,6 +4,7 @@
 
 mod browser;
 mod fixture;
+mod story;
 
 use browser::{Browser, Look};
 use fixture::Fixture;

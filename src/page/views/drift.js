@@ -57,10 +57,11 @@ function heat(model, choices, data, route, now) {
     h('thead', null, h('tr', null, h('th', { scope: 'col' }, 'Feature'),
       h('th', { scope: 'col', class: 'heat-cell' }, h('span', { class: 'heat-axis' }, h('span', null, clock(ends[0], now)),
         h('span', { class: 'heat-title' }, `${words(data.statistic)} by window`), h('span', null, clock(ends.at(-1), now)))),
-      h('th', { scope: 'col', class: 'number' }, 'Newest'), h('th', { scope: 'col', class: 'number wide-only' }, 'psi'),
+      h('th', { scope: 'col', class: 'number' }, 'Newest'), h('th', { scope: 'col', class: 'number wide-only' }, 'PSI'),
       h('th', { scope: 'col', class: 'number wide-only' }, 'Missing'), h('th', { scope: 'col', class: 'number wide-only' }, 'New or outside'))),
     h('tbody', null, rows.map((row, index) => h('tr', { key: row.feature },
-      h('th', { scope: 'row' }, link(name(row.feature, 42), to(row.feature)), row.output ? h('span', { class: 'tag' }, 'output') : null),
+      h('th', { scope: 'row' }, link(name(row.feature, 42), to(row.feature)), row.output ? h('span', { class: 'tag' }, 'output') : null,
+        row.material ? h('span', { class: 'tag drifted', title: 'above what a policy or the noise of the reference calls material' }, '◆ drifted') : null),
       h('td', { class: 'heat-cell' }, h('div', {
         widget: strip, data: {
           values: row.line, max, cursor: cursor?.row === index ? cursor.column : null,

@@ -18,7 +18,7 @@ export const feature = {
       h('p', { class: 'crumb' }, link('‹ All features', address(['models', model.name, 'drift'], { window: choices.window?.window, version: choices.asked }))),
       h('h2', { class: 'sub-title' }, name(context.route.path[3] ?? '', 200))),
     part(context.answers.feature, (data) => [
-      tiles(data), distributions(data, model, choices, now), ...past(data, now),
+      tiles(data), distributions(data, model, choices, now), ...past(data, choices.window?.every, now),
     ]),
   ]),
 };
@@ -30,10 +30,15 @@ function tiles(data) {
     ['New values', data.new_share], ['Out of range', data.out_of_range_share], ['Invalid', data.invalid_share],
   ].filter(([, number]) => typeof number === 'number');
   return h('dl', { class: 'tiles wide', key: 'tiles' },
-    statistics.map(([key, number]) => tile(words(key), effect(number), 'drift')),
+    statistics.map(([key, number]) => tile(NAMES[key] ?? words(key), effect(number), ['js', 'ks', 'psi', 'l_infinity'].includes(key) ? words(key) : 'drift')),
     quality.map(([title, number, before]) => tile(title, share(number),
       typeof before === 'number' ? `${share(before)} in reference` : 'of predictions')));
 }
+
+const NAMES = {
+  psi: 'Population stability', js: 'Jensen–Shannon', ks: 'Kolmogorov–Smirnov', wasserstein: 'Wasserstein', chi_square: 'Chi-square',
+  l_infinity: 'Largest difference',
+};
 
 const tile = (title, number, note) => h('div', { key: title }, h('dt', null, title), h('dd', null, h('strong', null, number), h('span', null, note)));
 
@@ -121,15 +126,15 @@ function quantiles({ reference, current }) {
 }
 
 /** Quantiles beside the history, or the history alone in full width. */
-function past(data, now) {
+function past(data, every, now) {
   const left = quantiles(data);
-  return [left, history(data, now, left === null)];
+  return [left, history(data, every, now, left === null)];
 }
 
-function history(data, now, wide) {
+function history(data, every, now, wide) {
   const past = data.history;
   if (!past?.ends.length) return null;
-  const common = { ends: past.ends, now, sync: 'feature', every: past.ends[1] - past.ends[0], zero: true };
+  const common = { ends: past.ends, now, sync: 'feature', every, zero: true };
   const shares = [['missing', 'missing', 'older'], ['new values', 'new', 'main'], ['out of range', 'out_of_range', 'other']]
     .filter(([, key]) => past[key]?.some((one) => one > 0))
     .map(([title, key, role]) => ({ name: title, role, values: past[key], dash: role === 'older' ? [6, 3] : undefined }));

@@ -2,7 +2,7 @@
 
 import { path } from '../api.js';
 import { h } from '../dom.js';
-import { clip, span } from '../format.js';
+import { clip, clock, span, words } from '../format.js';
 import { badge, choice, empty, link, name, reasonAddress, segments, versionName } from '../parts.js';
 import { address } from '../router.js';
 
@@ -26,7 +26,7 @@ export function pick(route, model) {
     ?? windows.find((one) => one.window === headline?.window) ?? windows[0];
   const wanted = route.query.metric ?? headline?.metric;
   const metric = metrics.find((one) => one.name === wanted) ?? metrics[0]
-    ?? { name: 'accuracy', label: 'accuracy', higher_is_better: true, unit: 'ratio' };
+    ?? { name: 'accuracy', label: '', higher_is_better: true, unit: 'ratio' };
   return { window, metric, version: route.query.version ?? headline?.version ?? versions[0]?.version, asked: route.query.version };
 }
 
@@ -73,7 +73,7 @@ function bar(route, model, choices, controls) {
       const options = model.versions.map((one) => [one.version, clip(one.version === '' ? 'no version' : one.version, 40)]);
       return choice('Version', route, 'version', choices.version, options);
     }
-    return choice('Metric', route, 'metric', choices.metric.name, model.metrics.map((one) => [one.name, one.label ?? one.name]));
+    return choice('Metric', route, 'metric', choices.metric.name, model.metrics.map((one) => [one.name, words(one.name)]));
   }).filter((part) => part !== null);
   return parts.length ? h('div', { class: 'controls' }, parts) : null;
 }
@@ -88,12 +88,13 @@ export function part(answer, draw) {
 /** What the first numbers wait for. */
 export function awaited(model, window, now) {
   const begun = model.versions.map((one) => one.first_prediction_at).filter((at) => typeof at === 'number');
-  const from = begun.length ? Math.min(...begun) : model.predictions_closing;
-  if (typeof from !== 'number' && !model.versions.length) return 'No prediction has come yet.';
-  if (typeof from !== 'number' || !window) return 'No window has closed yet.';
-  const end = (Math.floor(from / window.every) + 1) * window.every;
-  const at = new Date(Math.max(end, from) * 1000).toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit' });
+  if (!window || (!begun.length && typeof window.closed_through !== 'number')) return 'No prediction has come yet.';
+  if (typeof window.closed_through === 'number') {
+    const next = typeof window.next_end === 'number' ? `; the next ${window.window} window ends ${clock(window.next_end, now)}` : '';
+    return `No closed window has numbers yet${next}.`;
+  }
+  const end = window.next_end ?? (Math.floor(Math.min(...begun) / window.every) + 1) * window.every;
   return end > now
-    ? `No window has closed yet; the first ${window.window} window ends ${at}, in ${span(end - now)}.`
-    : `No ${window.window} window has closed with enough in it yet; the first one ended ${at}.`;
+    ? `No window has closed yet; the first ${window.window} window ends ${clock(end, now)}, in ${span(end - now)}.`
+    : `No window has closed yet; the first ${window.window} window, to ${clock(end, now)}, closes when later events have come.`;
 }

@@ -1,7 +1,7 @@
 // How late the truth comes, how complete windows are, and where every row ended.
 
 import { path } from '../api.js';
-import { timeChart } from '../chart.js';
+import { timeChart, together } from '../chart.js';
 import { h } from '../dom.js';
 import { clip, clock, count, share, span, words } from '../format.js';
 import { asTable, atClock, badge, bar, empty, panel, table } from '../parts.js';
@@ -11,7 +11,7 @@ export const labels = {
   title: (route) => `Labels of ${route.path[1]}`,
   paths: (route, answers) => pathsOf(route, answers, (choices, of) => ({ labels: path([...of, 'labels']) })),
   show: (context) => frame(context, 'labels', (model, choices, now) => part(context.answers.labels, (data) => [
-    delay(data), state(model, now), maturity(data, model, choices, now), outcomes(data),
+    delay(data), state(model, data.expected, now), maturity(data, model, choices, now), outcomes(data),
   ]), ['window']),
 };
 
@@ -36,25 +36,28 @@ function delay({ delay: all }) {
     ], shown, (row) => row.title));
 }
 
-function state(model, now) {
+function state(model, expected, now) {
   const fact = (term, ...what) => h('div', { key: term }, h('dt', null, h('bdi', null, term)), h('dd', null, ...what));
   return panel('Where the join stands', { id: 'join' }, h('dl', { class: 'facts-list' },
     fact('Labels', model.labels_silent ? badge('warning', 'silent') : badge('ok', 'coming')),
     fact('Predictions that wait', count(model.pending_predictions)),
     fact('Predictions complete up to', atClock(model.predictions_closing, now)),
     fact('Labels complete up to', atClock(model.labels_closing, now)),
+    ...(expected ? [fact('A label counts', `up to ${span(expected.horizon)} after its prediction`),
+      expected.absent_after ? fact('No label means an answer', `after ${span(expected.absent_after)}`) : null,
+      expected.silent_after ? fact('Called silent after', span(expected.silent_after)) : null,
+      fact('Shown from', `${share(expected.coverage_min, 0)} and ${count(expected.support_min)} labels of a window`)] : []),
     ...model.versions.slice(0, 8).map((one) => fact(clip(one.version || 'no version', 32),
       `${count(one.predictions)} predictions`, typeof one.labeled === 'number' ? `, ${count(one.labeled)} labeled` : ''))));
 }
 
 function maturity(data, model, choices, now) {
-  const of = data.maturity.filter((one) => one.window === choices.window?.window && one.ends.length).slice(-3);
+  const of = data.maturity.filter((one) => one.window === choices.window?.window && one.ends.length).slice(0, 3).reverse();
   if (of.length === 0) return panel('Maturity', { id: 'maturity', wide: true }, empty(awaited(model, choices.window, now)));
-  const ends = [...new Set(of.flatMap((one) => one.ends))].sort((a, b) => a - b);
-  const lines = of.map((one, index) => {
-    const by = new Map(one.ends.map((end, at) => [end, one.coverage[at]]));
-    return { name: clip(one.version || 'no version', 24), role: index === of.length - 1 ? 'main' : 'older', area: true, values: ends.map((end) => by.get(end) ?? null) };
-  });
+  const { ends, spread } = together(of);
+  const lines = of.map((one, index) => ({
+    name: clip(one.version || 'no version', 24), role: index === of.length - 1 ? 'main' : 'older', area: true, values: spread(one, one.coverage),
+  }));
   return panel('Share of each window that has its label', { id: 'maturity', wide: true, note: 'the newest windows are still waiting for theirs' },
     h('div', { key: 'maturity', widget: timeChart, data: {
       label: 'Label coverage by window', ends, now, every: choices.window?.every, height: 180, domain: [0, 1], format: (number) => share(number, 0), lines,
@@ -67,9 +70,9 @@ function maturity(data, model, choices, now) {
 
 function outcomes({ outcomes: all }) {
   const rows = Object.entries(all ?? {}).flatMap(([kind, by]) => Object.entries(by ?? {})
-    .map(([outcome, number]) => ({ kind, outcome, number }))).filter((row) => typeof row.number === 'number');
+    .map(([outcome, number]) => ({ kind: kind === 'rows' ? 'predictions' : kind, outcome, number }))).filter((row) => row.number > 0);
   if (rows.length === 0) return null;
-  rows.sort((a, b) => a.kind.localeCompare(b.kind) || b.number - a.number);
+  rows.sort((a, b) => b.kind.localeCompare(a.kind) || b.number - a.number);
   return panel('Where every row ended', { id: 'outcomes', wide: true }, table('Outcomes', [
     { title: 'Rows', cell: (row) => words(row.kind) },
     { title: 'Outcome', head: true, cell: (row) => words(row.outcome) },

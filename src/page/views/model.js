@@ -1,7 +1,7 @@
 // One model on one page: since when, for whom, why; performance over time, and what is known besides.
 
 import { path } from '../api.js';
-import { timeChart } from '../chart.js';
+import { timeChart, together } from '../chart.js';
 import { h } from '../dom.js';
 import { NONE, clip, clock, count, effect, interval, share, span, value, words } from '../format.js';
 import {
@@ -13,7 +13,7 @@ import { awaited, frame, part, pathsOf } from './frame.js';
 const TOP = 5;
 /** A window with fewer of its labels says nothing yet about since when. */
 const MATURE = 0.5;
-const GLYPHS = { version: '▸', firing: '▲', cleared: '✓', request: '↻', delivered: '→' };
+const GLYPHS = { version: '▸', firing: '▲', cleared: '✓', request: '↻', delivered: '→', given_up: '✕' };
 
 export const model = {
   title: (route) => route.path[1],
@@ -35,7 +35,8 @@ export const model = {
     return [
       h('div', { class: 'answers wide', key: 'answers' }, sinceWhen(at), forWhom(at), why(at)),
       performance(at),
-      numbers(at), events(at), labelsOf(at), policiesOf(at),
+      h('div', { class: 'stack', key: 'left' }, numbers(at)),
+      h('div', { class: 'stack', key: 'right' }, events(at), policiesOf(at), labelsOf(at)),
     ];
   }, ['window', 'version', 'metric']),
 };
@@ -53,7 +54,7 @@ function card(title, id, ...content) {
 export function fallen(series, metric, size) {
   const columns = series?.metrics?.[metric.name];
   const baseline = series?.baseline?.[metric.name];
-  if (!columns || typeof baseline !== 'number') return null;
+  if (!columns || typeof baseline !== 'number' || typeof metric.higher_is_better !== 'boolean') return null;
   let since = null;
   let windows = 0;
   for (let index = series.ends.length - 1; index >= 0; index -= 1) {
@@ -69,7 +70,7 @@ export function fallen(series, metric, size) {
 }
 
 function seriesOf(history, version) {
-  return history?.series.find((one) => one.version === version) ?? history?.series.at(-1);
+  return history?.series.find((one) => one.version === version) ?? history?.series[0];
 }
 
 function sinceWhen(at) {
@@ -87,8 +88,8 @@ function sinceWhen(at) {
       : h('p', { class: 'say' }, typeof baseline === 'number' ? 'As good as its baseline' : 'No baseline to compare with');
     return [
       what,
-      fall ? h('p', { class: 'quiet' }, `for ${span(now - fall.since)}, ${fall.windows} window${fall.windows === 1 ? '' : 's'}`) : null,
-      h('p', null, versionName(series.version), ' ', words(metric.label ?? metric.name), ' ', estimate(latest, metric),
+      fall ? h('p', { class: 'quiet' }, `for ${span(series.ends.at(-1) - fall.since)}, ${fall.windows} window${fall.windows === 1 ? '' : 's'}`) : null,
+      h('p', null, versionName(series.version), ' ', words(metric.name), ' ', estimate(latest, metric),
         typeof baseline === 'number' ? h('span', { class: 'quiet' }, ` · baseline ${value(baseline, metric)}`) : null),
       one.firing.slice(0, 3).map((firing) => h('p', { key: `${firing.policy}${firing.version}` }, badge('bad', 'firing'), ' ',
         link(name(firing.policy), sub(at, 'policies')), ' for ', versionName(firing.version), ' since ', atClock(firing.since, now))),
@@ -122,8 +123,8 @@ function forWhom(at) {
         h('div', null, link(name(row.slice.name, 60), changed(at.route, { slice: row.slice.name })),
           h('p', { class: 'quiet' }, h('strong', null, value(row.estimate?.value, metric)), ' ',
             h('span', { class: 'interval' }, interval(row.estimate, metric)),
-            ` against ${value(row.rest?.value, metric)} · ${share(row.share, 0)} of predictions`)),
-        sparkline(row.history?.values ?? [], { width: 84, label: `${words(metric.name)} of ${row.slice.name} over time` })))),
+            ` · rest ${value(row.rest?.value, metric)} · ${share(row.share, 0)} of all`)),
+        sparkline(row.history?.values ?? [], { width: 72, label: `${words(metric.name)} of ${row.slice.name} over time` })))),
       total > 3 ? h('p', null, link(`All ${total} slices`, sub(at, 'slices'))) : h('p', null, link('Slices in detail', sub(at, 'slices'))),
     ];
   }));
@@ -139,7 +140,7 @@ function why(at) {
           h('p', { class: 'quiet' }, `${words(drift.statistic)} `, h('strong', null, effect(row.effect)), statistics(row, drift.statistic),
             row.missing_share > 0 ? ` · ${share(row.missing_share)} missing` : null,
             row.new_share > 0 ? ` · ${share(row.new_share)} new` : null)),
-        sparkline(drift.heat?.features?.[index]?.effect ?? [], { width: 84, zero: true, label: `drift of ${row.feature} over time` })))),
+        sparkline(drift.heat?.features?.[index]?.effect ?? [], { width: 72, zero: true, label: `drift of ${row.feature} over time` })))),
       h('p', null, link(`All ${drift.total} inputs and outputs`, sub(at, 'drift'))),
     ];
   }));
@@ -147,27 +148,15 @@ function why(at) {
 
 function statistics(row, shown) {
   const psi = row.statistics?.psi;
-  return shown !== 'psi' && typeof psi === 'number' ? ` · psi ${effect(psi)}` : null;
+  return shown !== 'psi' && typeof psi === 'number' ? ` · PSI ${effect(psi)}` : null;
 }
 
 // --- Performance over time.
 
-/** One column of times for several series, and their numbers placed on it. */
-function together(all) {
-  const ends = [...new Set(all.flatMap((one) => one.ends))].sort((a, b) => a - b);
-  const index = new Map(ends.map((end, at) => [end, at]));
-  const spread = (one, values) => {
-    const column = new Array(ends.length).fill(null);
-    one.ends.forEach((end, at) => { column[index.get(end)] = values?.[at] ?? null; });
-    return column;
-  };
-  return { ends, spread };
-}
-
 function performance(at) {
   const { choices: { metric, window }, answers, now, route, model: one } = at;
   const { slice } = route.query;
-  const title = `${cap(words(metric.label ?? metric.name))} over time`;
+  const title = `${cap(words(metric.name))} over time`;
   const from = Number(route.query.from);
   const to = Number(route.query.to);
   const zoomed = from > 0 && to > from;
@@ -177,10 +166,11 @@ function performance(at) {
     zoomed ? link('All of it', changed(route, { from: null, to: null })) : null,
   ];
   return panel(title, { id: 'performance', wide: true, more, note: `${window?.window ?? ''} windows, 95% intervals` }, part(answers.history, (history) => {
-    let shown = history.series.filter((series) => series.ends.length).slice(-4);
-    const ofSlice = slice ? answers.part?.data?.series.filter((series) => series.ends.length).slice(-2) ?? [] : [];
+    // The newest version comes first in the answer and is drawn last, over the others.
+    const some = (answer, most) => answer?.series.filter((series) => series.ends.length).slice(0, most).reverse() ?? [];
+    const shown = some(history, slice ? 2 : 4);
+    const ofSlice = slice ? some(answers.part?.data, 2) : [];
     if (shown.length === 0) return empty(awaited(one, window, now));
-    if (slice) shown = shown.slice(-2);
     const all = [...shown, ...ofSlice];
     const { ends, spread } = together(all);
     const newestOne = shown.find((series) => series.version === at.choices.version) ?? shown.at(-1);
@@ -228,7 +218,7 @@ function performance(at) {
 
 const shortMark = ({ kind, version, policy }) => ({
   version: clip(version || 'no version', 16), firing: policy ?? 'firing', cleared: `${policy ?? 'policy'} healthy`,
-  request: 'retraining requested', delivered: 'delivered',
+  request: 'retraining requested', delivered: 'delivered', given_up: 'given up',
 }[kind] ?? kind);
 
 function legend(lines) {
@@ -244,7 +234,7 @@ function historyTable(all, metric, now) {
     { title: 'Window ends', cell: (row) => atClock(row.end, now), head: true },
     { title: 'Version', cell: (row) => versionName(row.series.version) },
     { title: 'Of', cell: (row) => (row.series.slice ? name(sliceName(row.series.slice), 40) : 'all') },
-    { title: words(metric.label ?? metric.name), number: true, cell: (row) => value(column(row, 'value'), metric) },
+    { title: words(metric.name), number: true, cell: (row) => value(column(row, 'value'), metric) },
     { title: '95% interval', number: true, cell: (row) => interval({ lower: column(row, 'lower'), upper: column(row, 'upper') }, metric) || NONE },
     { title: 'Predictions', number: true, cell: (row) => count(row.series.predictions?.[row.index]) },
     { title: 'Labeled', number: true, cell: (row) => share(row.series.coverage?.[row.index]) },
@@ -266,10 +256,10 @@ function numbers(at) {
     h('p', { class: 'pad' }, h('strong', null, count(shown.predictions)), ' predictions, ',
       h('strong', null, share(shown.coverage)), ' labeled'),
     table('Current numbers', [
-      { title: 'Metric', head: true, cell: (metric) => words(metric.label ?? metric.name) },
+      { title: 'Metric', head: true, cell: (metric) => h('span', { title: metric.label }, words(metric.name)) },
       { title: 'Value', number: true, cell: (metric) => h('strong', null, value(shown.metrics[metric.name].value, metric)) },
       { title: '95% interval', number: true, cell: (metric) => interval(shown.metrics[metric.name], metric)
-        || h('span', { title: shown.metrics[metric.name].no_interval }, NONE) },
+        || h('span', { title: 'no honest interval is known' }, NONE) },
       { title: 'Baseline', number: true, cell: (metric) => value(kept?.baseline?.[metric.name], metric) },
       { title: 'Rows', number: true, cell: (metric) => count(shown.metrics[metric.name].support) },
     ], metrics, (metric) => metric.name));
@@ -279,11 +269,19 @@ function events(at) {
   const { answers, now } = at;
   return panel('What happened', { id: 'events' }, part(answers.history, ({ marks }) => {
     if (marks.length === 0) return empty('Nothing yet: versions, alarms and requests are listed here.');
-    return h('ol', { class: 'events' }, [...marks].sort((a, b) => b.at - a.at).slice(0, 10).map((mark, index) => h('li', { key: `${mark.at}${mark.kind}${index}` },
+    return h('ol', { class: 'events' }, [...marks].reverse().sort((a, b) => b.at - a.at).slice(0, 10).map((mark, index) => h('li', { key: `${mark.at}${mark.kind}${index}` },
       h('span', { class: `glyph ${mark.kind}`, 'aria-hidden': 'true' }, GLYPHS[mark.kind] ?? '·'),
-      atClock(mark.at, now), h('bdi', null, clip(mark.text, 200)))));
+      atClock(mark.at, now), h('div', null, h('bdi', null, event(mark)),
+        mark.kind === 'firing' || mark.kind === 'given_up' ? h('p', { class: 'quiet' }, h('bdi', null, clip(mark.text, 200))) : null))));
   }));
 }
+
+const event = ({ kind, version, policy, text }) => ({
+  firing: `${policy} fires for ${clip(version || 'no version', 40)}`,
+  cleared: `${policy} is quiet again`,
+  request: `a retraining is requested${policy ? ` by ${policy}` : ''}`,
+  given_up: 'a request is given up',
+}[kind] ?? clip(text, 200));
 
 function labelsOf(at) {
   const { answers, model: one, now } = at;
@@ -317,7 +315,7 @@ function policiesOf(at) {
         h('div', { class: 'row-head' }, h('strong', null, name(policy.name)), badge(policy.firing.length ? 'bad' : last ? 'ok' : 'unknown',
           policy.firing.length ? 'firing' : last ? 'quiet' : 'not judged yet')),
         h('p', { class: 'quiet' }, policy.condition, ` · ${policy.window}`),
-        last ? h('p', null, words(last.decision), last.reason ? ` (${words(last.reason)})` : null, ': ', h('bdi', null, clip(last.text ?? '', 200)), ' ',
+        last ? h('p', null, words(last.decision), ': ', h('bdi', null, clip(last.text || words(last.reason ?? ''), 200)), ' ',
           h('span', { class: 'quiet' }, when(last.window_end, now))) : null);
     }));
   }));

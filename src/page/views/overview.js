@@ -8,6 +8,8 @@ import { address, changed, replace } from '../router.js';
 
 const LIMIT = 100;
 const PAGE = 25;
+/** Reasons of one model. */
+const SHOWN = 3;
 /** Fewer labels than this are worth a word. */
 const FEW = 0.8;
 const ORDER = ['bad', 'warning', 'unknown', 'ok'];
@@ -66,7 +68,7 @@ function row(model, now) {
     h('div', { class: 'model-why' }, reasons(model), h('p', { class: 'facts' },
       slice ? h('span', null, 'worst slice ', link(name(sliceName(slice.slice), 40),
         address(['models', model.name], { window: slice.window, version: slice.version, slice: sliceName(slice.slice) })),
-      ` ${value(slice.estimate?.value, metricOf(slice.metric))}`,
+      ` ${value(slice.value, metricOf(slice.metric))}`,
       typeof slice.gap === 'number' ? h('span', { title: 'against the rest of the population' }, ` (${distance(slice)})`) : null) : null,
       feature ? h('span', null, 'most drift ', link(name(feature.feature, 32),
         address(['models', model.name, 'features', feature.feature], { window: feature.window, version: feature.version })),
@@ -101,11 +103,11 @@ function line(model) {
 function reasons(model) {
   const { reasons: all } = model;
   if (!all.length || (model.health === 'unknown' && !model.headline && all.length === 1)) return null;
-  return h('ul', { class: 'reasons' }, all.slice(0, 2).map((reason, index) => {
+  return h('ul', { class: 'reasons' }, all.slice(0, SHOWN).map((reason, index) => {
     const to = reasonAddress(model.name, reason);
     const text = h('bdi', null, clip(reason.text, 160));
     return h('li', { key: index }, to ? link(text, to) : text);
-  }), all.length > 2 ? h('li', { key: 'more' }, link(`${all.length - 2} more`, address(['models', model.name]))) : null);
+  }), all.length > SHOWN ? h('li', { key: 'more' }, link(`${all.length - SHOWN} more`, address(['models', model.name]))) : null);
 }
 
 function request(model, now) {

@@ -13,6 +13,7 @@ export const pipeline = {
     const { data, error } = answers.pipeline ?? {};
     return [
       h('h1', null, 'Pipeline'),
+      data?.last_error ? h('p', { class: 'banner warning', role: 'status' }, `The broker’s last error: ${clip(data.last_error, 300)}`) : null,
       data ? [tiles(data, now), h('div', { class: 'grid' }, data.topics.map((topic) => partitions(topic, now)),
         watermarks(data, now), checkpoints(data, now), refused(data), rows(data), daemon(status, now))]
         : h('p', { class: 'quiet' }, error ? error.message : 'Loading …'),
@@ -28,7 +29,7 @@ function tiles(data, now) {
   const late = all.map((one) => one.lag_seconds).filter((one) => typeof one === 'number');
   const tile = (title, content, note) => h('div', { key: title }, h('dt', null, title), h('dd', null, h('strong', null, content), h('span', null, note)));
   return h('dl', { class: 'tiles' },
-    tile('Broker', data.connected ? badge('ok', 'connected') : badge('bad', 'not connected'), `${all.filter((one) => one.assigned).length} of ${all.length} partitions`),
+    tile('Broker', data.connected === null ? badge('unknown', 'not known yet') : data.connected ? badge('ok', 'connected') : badge('bad', 'not connected'), `${all.filter((one) => one.assigned).length} of ${all.length} partitions`),
     tile('Behind', count(sum(all.map((one) => one.lag_records))), late.length ? `records, at most ${span(Math.max(...late))}` : 'records'),
     tile('Waiting for a label', count(sum(data.watermarks.map((one) => one.pending))), 'predictions'),
     tile('Refused', count(sum(data.dead_letters.map((one) => one.count))), 'records'),
@@ -38,7 +39,7 @@ function tiles(data, now) {
 }
 
 function partitions(topic, now) {
-  return panel(topic.topic, { id: `topic-${topic.topic}`, note: `${topic.role}, group ${topic.group ?? '–'}` }, topic.partitions.length ? table(`Partitions of ${topic.topic}`, [
+  return panel(topic.topic, { id: `topic-${topic.topic}`, note: `${topic.role}, group ${topic.group ?? '–'}` }, topic.missing ? h('p', null, badge('bad', 'this topic is missing on the broker')) : topic.partitions.length ? table(`Partitions of ${topic.topic}`, [
     { title: 'Partition', head: true, cell: (one) => one.partition },
     { title: 'State', cell: (one) => (one.assigned === false ? badge('unknown', 'elsewhere') : one.paused ? badge('warning', 'paused') : badge('ok', 'read')) },
     { title: 'Position', number: true, cell: (one) => count(one.position) },

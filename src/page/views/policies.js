@@ -24,6 +24,7 @@ function one(policy, model, now) {
     h('p', { class: 'pad condition' }, policy.condition),
     h('dl', { class: 'facts-list' },
       policy.firing.map((firing) => fact('Firing', versionName(firing.version), ' since ', atClock(firing.since, now))),
+      typeof policy.judged_through === 'number' ? fact('Judged up to', atClock(policy.judged_through, now)) : null,
       fact('Windows', policy.window, typeof policy.label_age === 'number' ? `, judged ${span(policy.label_age)} after their end` : ''),
       fact('Action', words(policy.action), policy.webhook ? [', asks ', name(policy.webhook)] : null,
         policy.action === 'retrain' ? [' · ', link('requests', address(['requests'], { model: model.name }))] : null),
@@ -33,7 +34,7 @@ function one(policy, model, now) {
     policy.last.length ? h('ul', { class: 'rows' }, policy.last.map((last) => h('li', { key: last.version },
       h('div', { class: 'row-head' }, badge(TONE[last.decision] ?? 'unknown', words(last.decision)),
         h('span', null, versionName(last.version), ', window to ', atClock(last.window_end, now)), h('span', { class: 'quiet' }, when(last.window_end, now))),
-      h('p', null, last.reason ? h('strong', null, `${words(last.reason)}. `) : null, h('bdi', null, clip(last.text ?? '', 400))))))
+      h('p', null, h('bdi', null, clip(last.text || words(last.reason ?? ''), 400))))))
       : empty('No window has been judged yet.'),
     policy.decisions.length ? table('Decisions so far', [
       { title: 'Decision', head: true, cell: (row) => words(row.decision) },

@@ -2,7 +2,7 @@
 
 import { path } from '../api.js';
 import { h } from '../dom.js';
-import { NONE, clip, count, interval, share, span, value, words } from '../format.js';
+import { NONE, clip, count, interval, share, value, words } from '../format.js';
 import { asTable, atClock, badge, empty, link, name, pageOf, pager, table, versionName, when } from '../parts.js';
 import { address, changed } from '../router.js';
 
@@ -37,7 +37,7 @@ function request(one, open, route, now) {
       h('a', { href: to, 'aria-expanded': String(open) }, h('span', { class: 'twist', 'aria-hidden': 'true' }, open ? '▾' : '▸'), ' ', clip(one.id, 24)),
       badge(TONE[one.state], words(one.state))),
     h('p', { class: 'pad' }, link(name(one.model), address(['models', one.model])), ' ', versionName(one.version), ' · ',
-      link(name(one.policy), address(['models', one.model, 'policies'])), ' · to ', name(one.webhook), ' · ', when(one.created_at, now),
+      one.policy ? link(name(one.policy), address(['models', one.model, 'policies'])) : 'asked from outside', ' · to ', name(one.webhook), ' · ', when(one.created_at, now),
       h('span', { class: 'quiet' }, ` · ${one.attempts.length} attempt${one.attempts.length === 1 ? '' : 's'}`),
       typeof one.next_attempt_at === 'number' ? [', next ', when(one.next_attempt_at, now)] : null),
     open ? [attempts(one, now), evidence(one, now)] : null);
@@ -48,7 +48,6 @@ function attempts(one, now) {
     { title: 'When', head: true, cell: (row) => atClock(row.at, now) },
     { title: 'Answer', cell: (row) => (typeof row.status === 'number'
       ? badge(row.status < 300 ? 'ok' : 'bad', `status ${row.status}`) : badge('bad', 'no answer')) },
-    { title: 'Took', number: true, cell: (row) => span(row.duration) },
     { title: 'Error', cell: (row) => (row.error ? h('bdi', { class: 'wrap' }, clip(row.error, 300)) : NONE) },
   ], one.attempts) : empty('Not tried yet: a request leaves when the checkpoint that holds it is durable.')];
 }
@@ -62,9 +61,10 @@ function evidence(one, now) {
   const fact = (term, ...what) => h('div', { key: term }, h('dt', null, term), h('dd', null, ...what));
   return [
     h('h3', null, 'Evidence'),
+    one.given_up ? h('p', { class: 'pad' }, badge('bad', 'given up'), ' ', clip(one.given_up, 400)) : null,
     data.reason ? h('p', { class: 'pad' }, h('bdi', null, clip(data.reason, 1000))) : null,
     h('dl', { class: 'facts-list' },
-      one.window ? fact('Window', atClock(one.window.start, now), ' to ', atClock(one.window.end, now),
+      one.window ? fact('Window', typeof one.window.start === 'number' ? [atClock(one.window.start, now), ' to '] : 'to ', atClock(one.window.end, now),
         data.window?.bad_in_a_row ? `, ${data.window.bad_in_a_row} bad in a row` : null) : null,
       metric ? fact(words(metric.name), h('strong', null, value(metric.value, percent)), ' ', interval(metric, percent),
         typeof metric.bound === 'number' ? ` · bound ${value(metric.bound, percent)}` : null,

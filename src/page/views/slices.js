@@ -30,17 +30,20 @@ function ranked(model, choices, data, route, now) {
   const to = (row) => address(['models', model.name], {
     window: choices.window?.window, version: choices.asked, metric: route.query.metric, slice: row.slice.name,
   });
-  const better = metric.higher_is_better ? 'below' : 'above';
-  return panel(`Slices by how far they lie ${better} the rest`, {
+  const side = { true: 'below', false: 'above' }[metric.higher_is_better] ?? 'from';
+  return panel(`Slices by how far they lie ${side} the rest`, {
     id: 'slices', wide: true,
     note: ['window to ', atClock(data.end, now), `, all: ${value(data.whole?.estimate?.value, metric)} `, interval(data.whole?.estimate, metric)],
     more: h('ul', { class: 'legend-row' }, h('li', null, h('span', { class: 'swatch-dot' }), 'slice, 95% interval'), h('li', null, h('span', { class: 'swatch-rest' }), 'the rest')),
   }, table('Slices', [
     { title: 'Slice', head: true, cell: (row) => link(name(row.slice.name, 60), to(row)) },
-    { title: words(metric.label ?? metric.name), number: true, cell: (row) => h('strong', null, value(row.estimate?.value, metric)) },
+    { title: words(metric.name), number: true, cell: (row) => h('strong', null, value(row.estimate?.value, metric)) },
     { title: axis(scale, metric), class: 'whisker-cell', cell: (row) => whiskers(row, scale, metric) },
     { title: 'Rest', number: true, cell: (row) => value(row.rest?.value, metric) },
-    { title: `${better === 'below' ? 'Below' : 'Above'} the rest`, number: true, cell: (row) => gap(row.gap, metric) },
+    {
+      title: `${side[0].toUpperCase()}${side.slice(1)} the rest`, number: true, help: 'the greatest first of what it is at least, with 95% certainty',
+      cell: (row) => h('span', { title: typeof row.gap_lower === 'number' ? `95% interval ${gap(row.gap_lower, metric)} to ${gap(row.gap_upper, metric)}` : null }, gap(row.gap, metric)),
+    },
     { title: 'Over time', cell: (row) => sparkline(row.history?.values ?? [], { width: 96, height: 22, label: `${words(metric.name)} of ${row.slice.name} over time` }) },
     { title: 'Labeled', number: true, cell: (row) => count(row.labeled) },
     { title: 'Coverage', number: true, cell: (row) => share(row.coverage, 0) },
