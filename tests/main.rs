@@ -11,6 +11,7 @@ mod http;
 mod http_security;
 mod kafka;
 mod laws;
+mod page;
 mod performance;
 mod profile;
 mod project;

@@ -154,7 +154,7 @@ impl Daemon {
         let facts = reloader.facts();
         let api =
             ApiState { client, readiness: readiness.subscribe(), now: Arc::clone(&now), facts };
-        let more = http::index()
+        let more = http::page()
             .merge(http::reload_routes(reload))
             .merge(http::alert_routes(alerts))
             .merge(http_api::router(api));

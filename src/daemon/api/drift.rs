@@ -1,6 +1,7 @@
 //! Drift of one window, feature by feature, and over the windows before it.
 
 use super::model::kind_name;
+use super::windows::short;
 use super::{ModelView, Spot, end_of, name};
 use crate::engine::drift::{FeatureDrift, Statistic};
 use crate::engine::history::{FeaturePoint, Row};
@@ -63,7 +64,10 @@ impl ModelView<'_> {
             },
             features: shown
                 .into_iter()
-                .map(|(rank, (column, feature))| self.drift_feature(rank, column, feature))
+                .map(|(rank, (column, feature))| {
+                    let version = spot.version.as_deref().unwrap_or_default();
+                    self.drift_feature(rank, version, column, feature)
+                })
                 .collect(),
         })
     }
@@ -103,8 +107,8 @@ impl ModelView<'_> {
         let points = || rows.iter().map(|(_, row)| self.point(row, column));
         HeatRow {
             feature: name(&feature.feature),
-            effect: points().map(|point| point.and_then(|point| point.effect).map(share)).collect(),
-            missing: points().map(|point| point.map(|point| share(point.missing))).collect(),
+            effect: points().map(|point| point.and_then(|point| point.effect).map(short)).collect(),
+            missing: points().map(|point| point.map(|point| short(point.missing))).collect(),
         }
     }
 
@@ -116,14 +120,20 @@ impl ModelView<'_> {
         }
     }
 
-    fn drift_feature(&self, rank: usize, column: Column, drift: &FeatureDrift) -> DriftFeature {
+    fn drift_feature(
+        &self,
+        rank: usize,
+        version: &str,
+        column: Column,
+        drift: &FeatureDrift,
+    ) -> DriftFeature {
         DriftFeature {
             feature: name(&drift.feature),
             kind: self.column_kind(column).to_owned(),
             output: !matches!(column, Column::Feature(_)),
             rank,
             effect: drift.ranking(),
-            material: self.is_material(drift),
+            material: self.is_material(version, drift),
             statistics: statistics(drift),
             missing_share: Some(drift.missing_share),
             invalid_share: Some(drift.invalid_share),
@@ -212,21 +222,16 @@ impl ModelView<'_> {
         let mut history = FeatureHistory::default();
         for (end, row) in self.rows(spot) {
             let point = self.point(row, column);
-            let unseen = point.and_then(|point| point.unseen).map(share);
+            let unseen = point.and_then(|point| point.unseen).map(short);
             history.ends.push(end_of(end));
-            history.effect.push(point.and_then(|point| point.effect).map(share));
-            history.missing.push(point.map(|point| share(point.missing)));
-            history.invalid.push(point.map(|point| share(point.invalid)));
+            history.effect.push(point.and_then(|point| point.effect).map(short));
+            history.missing.push(point.map(|point| short(point.missing)));
+            history.invalid.push(point.map(|point| short(point.invalid)));
             history.new.push(unseen.filter(|_| !numeric));
             history.out_of_range.push(unseen.filter(|_| numeric));
         }
         history
     }
-}
-
-/// A share as kept, without digits that it does not have.
-fn share(value: f32) -> f64 {
-    (f64::from(value) * 1e6).round() / 1e6
 }
 
 fn reference_name(inherited: bool) -> &'static str {

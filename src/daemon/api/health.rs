@@ -13,8 +13,8 @@ use crate::io::http::api::dto::{Health, PolicyFiring, Reason, VersionInfo};
 const REASONS_MAX: usize = 12;
 /// Below it a distance is not called material, however many rows there are.
 const EFFECT_MIN: f64 = 0.1;
-/// Bins of a drift statistic, about; for what chance alone makes of it.
-const BINS: f64 = 12.0;
+/// Bins of the statistic for numbers, about.
+const BINS: usize = 12;
 /// A gap to the rest that is surely this large is worth a warning (of metrics from 0 to 1).
 const GAP_MIN: f64 = 0.05;
 
@@ -128,7 +128,7 @@ impl ModelView<'_> {
         let (_, index) = headline(self.spec);
         let drift = self.newest_drift(index, version)?;
         let material: Vec<&FeatureDrift> =
-            drift.features.iter().filter(|feature| self.is_material(feature)).collect();
+            drift.features.iter().filter(|feature| self.is_material(version, feature)).collect();
         let worst = material.iter().max_by(|a, b| {
             let rank = |feature: &FeatureDrift| feature.ranking().unwrap_or(0.0);
             rank(a).total_cmp(&rank(b)).then_with(|| b.feature.cmp(&a.feature))
@@ -172,7 +172,7 @@ impl ModelView<'_> {
     }
 
     /// Beyond what a policy's bound, or without one the noise of so many rows, explains.
-    pub(super) fn is_material(&self, feature: &FeatureDrift) -> bool {
+    pub(super) fn is_material(&self, version: &str, feature: &FeatureDrift) -> bool {
         let bounds: Vec<(Statistic, f64)> = self
             .spec
             .policies
@@ -185,7 +185,19 @@ impl ModelView<'_> {
             });
         }
         let Some(effect) = feature.statistic(Statistic::RANKING) else { return false };
-        effect.value > EFFECT_MIN.max(noise(effect.support))
+        let (layout, _) = self.context().layouts.of(version);
+        let at = self.spec.features.iter().position(|spec| *spec.name == *feature.feature);
+        let layout = at.and_then(|at| layout.features[at].as_ref());
+        let bins = layout.map_or(BINS, |layout| match self.kind_of(at) {
+            Some("numeric") => BINS,
+            _ => layout.bins() + 1,
+        });
+        let reference = layout.map_or(u64::MAX, |layout| layout.reference_rows());
+        effect.value > EFFECT_MIN.max(noise(bins, effect.support, reference))
+    }
+
+    fn kind_of(&self, feature: Option<usize>) -> Option<&'static str> {
+        Some(super::model::kind_name(&self.spec.features.get(feature?)?.kind))
     }
 
     /// What a drift policy allows a feature, if it is about it.
@@ -198,17 +210,20 @@ impl ModelView<'_> {
     }
 }
 
-/// The Jensen-Shannon distance that chance alone rarely exceeds (one time in a thousand, about)
-/// between a window of so many rows and a much larger reference: with base-2 logarithms its square
-/// times 8 n ln 2 is about chi-square distributed with as many degrees of freedom as bins less one.
-/// Source: Grosse et al. 2002, eq. 23, with the normal approximation of chi-square.
-fn noise(rows: u64) -> f64 {
-    if rows == 0 {
+/// The Jensen-Shannon distance that chance alone exceeds one time in a thousand, about, between two
+/// samples of the same distribution. To the second order its square is chi-square / (8 ln 2) *
+/// (1 / rows + 1 / reference rows), with as many degrees of freedom as there are bins less one; the
+/// quantile of chi-square is Wilson and Hilferty's (1931).
+fn noise(bins: usize, rows: u64, reference_rows: u64) -> f64 {
+    if rows == 0 || reference_rows == 0 {
         return f64::INFINITY;
     }
-    let freedom = BINS - 1.0;
-    let chi_square = freedom + 3.1 * (2.0 * freedom).sqrt();
-    (chi_square / (8.0 * rows as f64 * std::f64::consts::LN_2)).sqrt()
+    const Z: f64 = 3.09;
+    let freedom = bins.saturating_sub(1).max(1) as f64;
+    let part = 2.0 / (9.0 * freedom);
+    let chi_square = freedom * (1.0 - part + Z * part.sqrt()).powi(3);
+    let rows = 1.0 / rows as f64 + 1.0 / reference_rows as f64;
+    (chi_square * rows / (8.0 * std::f64::consts::LN_2)).sqrt()
 }
 
 pub(super) fn reason(kind: &str, text: String) -> Reason {

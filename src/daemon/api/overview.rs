@@ -1,5 +1,6 @@
 //! The overview: one summary a model, worst first.
 
+use super::windows::short;
 use super::{ModelView, View, end_of, estimate, name};
 use crate::engine::drift::Statistic;
 use crate::engine::history::headline;
@@ -85,7 +86,7 @@ impl ModelView<'_> {
             window: self.spec.windows[index].size.to_string(),
             statistic: Statistic::RANKING.name().to_owned(),
             value,
-            material: self.is_material(feature),
+            material: self.is_material(version, feature),
         })
     }
 
@@ -101,10 +102,10 @@ impl ModelView<'_> {
             window: self.spec.windows[index].size.to_string(),
             window_end: end_of(end),
             metric: metric.name().to_owned(),
-            value: f64::from(worst.value),
+            value: short(worst.value),
             labeled: u64::from(worst.labeled),
-            gap: worst.gap.map(f64::from),
-            gap_lower: worst.gap_lower.map(f64::from),
+            gap: worst.gap.map(short),
+            gap_lower: worst.gap_lower.map(short),
         })
     }
 

@@ -1,5 +1,6 @@
 //! The slices of one window against the rest, the worst first.
 
+use super::windows::short;
 use super::{ModelView, Spot, end_of, estimate, name};
 use crate::engine::history::{RankedSlice, Row, headline, rank_slices};
 use crate::engine::metric::Metric;
@@ -105,7 +106,7 @@ impl ModelView<'_> {
             let Some(slices) = slices else { continue };
             let point = slices.points.iter().find(|point| point.key == key);
             history.ends.push(end_of(end));
-            history.values.push(point.map(|point| f64::from(point.value)));
+            history.values.push(point.map(|point| short(point.value)));
         }
         history
     }

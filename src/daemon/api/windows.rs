@@ -113,7 +113,7 @@ impl ModelView<'_> {
             let mut column = MetricSeries::default();
             for (_, row, point) in &rows {
                 let estimate = self.value(row, metric).filter(|_| point.is_none());
-                let of_slice = point.map(|point| f64::from(point.value));
+                let of_slice = point.map(|point| short(point.value));
                 column.value.push(of_slice.or(estimate.map(|estimate| estimate.value)));
                 let interval = estimate.and_then(|estimate| estimate.interval);
                 column.lower.push(interval.map(|interval| interval.lower));
@@ -134,7 +134,7 @@ impl ModelView<'_> {
             coverage: rows.iter().map(coverage).collect(),
             state: rows.iter().map(|(_, row, _)| row.kind.name().to_owned()).collect(),
             metrics: columns,
-            baseline: self.baselines(version, metrics),
+            baseline: self.baselines(version, if slice.is_some() { &[] } else { metrics }),
         }
     }
 
@@ -143,6 +143,12 @@ impl ModelView<'_> {
             |metric: &Metric| Some((metric.name().to_owned(), self.baseline(version, *metric)?));
         metrics.iter().filter_map(value).collect()
     }
+}
+
+/// A number as history keeps it, without digits that it does not have.
+pub(super) fn short(value: f32) -> f64 {
+    let digits = format!("{value:.6e}");
+    digits.parse().unwrap_or(f64::from(value))
 }
 
 fn mark(mark: &Mark) -> HistoryMark {

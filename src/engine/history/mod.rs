@@ -432,7 +432,8 @@ impl Current {
 }
 
 /// What the overview shows of a model: the metric and the kind of window that its first policy
-/// about performance judges, else the task's usual metric over the smallest window of an hour or more.
+/// about performance judges, else the task's usual metric over the smallest window of an hour or
+/// more.
 pub fn headline(spec: &ModelSpec) -> (Metric, usize) {
     let size = |window: Span| spec.windows.iter().position(|spec| spec.size == window);
     let judged = spec.policies.iter().find_map(|policy| match &policy.condition {

@@ -2,8 +2,8 @@
 //! retraining, as Alertmanager's webhook tells them (payload version 4, see "webhook_config" in
 //! Alertmanager's documentation).
 //!
-//! Alertmanager tells an alert at least once, again while it fires, and again after an answer of 5xx
-//! or none. Each firing alert is one request by its id, and the answer is 200 only when the
+//! Alertmanager tells an alert at least once, again while it fires, and again after an answer of
+//! 5xx or none. Each firing alert is one request by its id, and the answer is 200 only when the
 //! checkpoint that holds the request is durable. So an alert asks exactly once, whatever crashes in
 //! between. What repeating cannot mend gets 4xx, which Alertmanager does not repeat but shows.
 

@@ -1,10 +1,11 @@
 //! What the daemon serves over HTTP: metrics, health, and a list of what there is.
 //!
-//! Nothing waits for the engine longer than [`Limits`] say. It listens where the configuration says,
-//! on the loopback address unless told otherwise; [`Security`] decides who may do what.
+//! Nothing waits for the engine longer than [`Limits`] say. It listens where the configuration
+//! says, on the loopback address unless told otherwise; [`Security`] decides who may do what.
 
 mod alertmanager;
 pub mod api;
+mod page;
 mod passwords;
 mod reload;
 mod security;
@@ -14,6 +15,7 @@ pub use alertmanager::{
     ALERTS_MAX, AlertAnswer, AlertClient, AlertDesk, AlertJob, NOTIFICATION_BYTES_MAX, ToldAlert,
     alert_routes, alerts,
 };
+pub use page::page;
 pub use reload::{Reload, ReloadFault, reload_routes};
 pub use security::{ALERTS_PATH, Peer, Rules, Security};
 pub use server::{HttpError, bind, serve, serve_secured};
@@ -39,6 +41,7 @@ use tokio::sync::watch;
 
 /// Each endpoint with a word on it, for the list that `/` and a 404 show.
 pub const ENDPOINTS: &[(&str, &str)] = &[
+    ("/", "the page"),
     ("/metrics", "metrics in Prometheus' text format"),
     ("/-/healthy", "200 while the process runs"),
     ("/-/ready", "200 when ready, else 503 with the reason"),
@@ -63,8 +66,8 @@ pub struct Limits {
     pub stop_timeout: Duration,
     /// How long a scrape waits for a fresh snapshot before it shows the last one.
     pub snapshot_timeout: Duration,
-    /// An engine that was ready and has not been heard of for this long is not. It says so ten times
-    /// a second; a checkpoint that is waited for may hold it for 20 seconds.
+    /// An engine that was ready and has not been heard of for this long is not. It says so ten
+    /// times a second; a checkpoint that is waited for may hold it for 20 seconds.
     pub silent_max: Duration,
 }
 
@@ -147,7 +150,7 @@ impl HttpState {
         limits: Limits,
     ) -> Self {
         let count = |endpoint: &'static str| telemetry.counter(&HTTP_REQUESTS, &[endpoint]);
-        let endpoints = ENDPOINTS.iter().map(|(path, _)| *path).chain(["/", "/api"]);
+        let endpoints = ENDPOINTS.iter().map(|(path, _)| *path).chain(["/page", "/api"]);
         let counters = Counters {
             by_endpoint: endpoints.map(|path| (path, count(path))).collect(),
             other: count("other"),
@@ -177,7 +180,11 @@ impl HttpState {
     }
 
     fn count(&self, path: &str) {
-        let path = if path.starts_with("/api/") { "/api" } else { path };
+        let path = match path {
+            path if path.starts_with("/api/") => "/api",
+            path if path.starts_with("/page/") => "/page",
+            path => path,
+        };
         self.counters.by_endpoint.get(path).unwrap_or(&self.counters.other).add(1);
     }
 }
@@ -201,11 +208,6 @@ pub fn metrics_router(state: HttpState) -> Router {
         .route("/metrics", get(metrics))
         .with_state(state.clone())
         .layer(from_fn_with_state(state, around))
-}
-
-/// A list of the endpoints, until there is a page: merge it into `more`.
-pub fn index() -> Router {
-    Router::new().route("/", get(async || list("tidemark\n\n")))
 }
 
 fn list(head: &str) -> String {

@@ -1,9 +1,9 @@
 //! Verifies passwords against bcrypt hashes, each only once.
 //!
-//! bcrypt is slow on purpose, and a scrape comes every few seconds. So what was verified is kept, as
-//! a digest of name, password and hash: a changed hash is a different entry. An unknown name takes
-//! as long as a known one, and one is verified at a time, so that guessing costs the guesser and not
-//! the engine its processor.
+//! bcrypt is slow on purpose, and a scrape comes every few seconds. So what was verified is kept,
+//! as a digest of name, password and hash: a changed hash is a different entry. An unknown name
+//! takes as long as a known one, and one is verified at a time, so that guessing costs the guesser
+//! and not the engine its processor.
 
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;

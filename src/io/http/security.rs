@@ -5,7 +5,8 @@
 //!   client certificate or, for alerts, their token. Without any of them it must come from this
 //!   machine, over the loopback address and under its name: a name of the attacker's that resolves
 //!   to 127.0.0.1 does not do (DNS rebinding).
-//! - A browser says where a request comes from. If that is another site, nothing is changed, whatever
+//! - A browser says where a request comes from. If that is another site, nothing is changed,
+//! whatever
 //!   password the browser remembers (cross-site request forgery).
 //!
 //! Files are read again when they change, so that certificates and passwords can be renewed. What

@@ -2,6 +2,7 @@
 
 use super::desk::ApiClient;
 use super::dto::{ConfigStatus, LastReload, Status, seconds};
+use super::openapi::{self, Endpoint};
 use super::params::{Params, quoted};
 use super::query::{ApiError, Code, HistoryQuery, Query};
 use crate::engine::time::Timestamp;
@@ -60,22 +61,23 @@ pub fn router(state: ApiState) -> Router {
 /// The paths, as the document names them.
 fn endpoints() -> Vec<(&'static str, MethodRouter<ApiState>)> {
     vec![
-        ("/api/v1/status", get(status)),
-        ("/api/v1/models", get(models)),
-        ("/api/v1/models/{model}", get(model)),
-        ("/api/v1/models/{model}/history", get(history)),
-        ("/api/v1/models/{model}/drift", get(drift)),
-        ("/api/v1/models/{model}/features/{feature}", get(feature)),
-        ("/api/v1/models/{model}/slices", get(slices)),
-        ("/api/v1/models/{model}/labels", get(labels)),
-        ("/api/v1/models/{model}/policies", get(policies)),
-        ("/api/v1/requests", get(requests)),
-        ("/api/v1/pipeline", get(pipeline)),
+        (openapi::STATUS.path, get(status)),
+        (openapi::MODELS.path, get(models)),
+        (openapi::MODEL.path, get(model)),
+        (openapi::HISTORY.path, get(history)),
+        (openapi::DRIFT.path, get(drift)),
+        (openapi::FEATURE.path, get(feature)),
+        (openapi::SLICES.path, get(slices)),
+        (openapi::LABELS.path, get(labels)),
+        (openapi::POLICIES.path, get(policies)),
+        (openapi::REQUESTS.path, get(requests)),
+        (openapi::PIPELINE.path, get(pipeline)),
+        (openapi::OPENAPI.path, get(document)),
     ]
 }
 
 async fn nothing_here() -> Response {
-    let paths: Vec<&str> = endpoints().into_iter().map(|(path, _)| path).collect();
+    let paths: Vec<&str> = openapi::ALL.iter().map(|endpoint| endpoint.path).collect();
     refuse(&ApiError::not_found(format!("nothing is here; there are {}", paths.join(", "))))
 }
 
@@ -109,7 +111,7 @@ async fn status(
 }
 
 async fn models(state: State<ApiState>, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
-    let asked = Params::parse(query.as_deref(), &["limit", "offset"])
+    let asked = Params::parse(query.as_deref(), openapi::MODELS.query)
         .and_then(|params| Ok(Query::Models(params.page()?)));
     ask(state, headers, asked).await
 }
@@ -120,7 +122,7 @@ async fn model(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
-    let asked = of_model(path, query, &[], |_, model| Ok(Query::Model { model }));
+    let asked = of_model(path, query, &openapi::MODEL, |_, model| Ok(Query::Model { model }));
     ask(state, headers, asked).await
 }
 
@@ -130,8 +132,7 @@ async fn history(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
-    let known = ["window", "version", "metric", "slice", "from", "to"];
-    let asked = of_model(path, query, &known, |params, model| {
+    let asked = of_model(path, query, &openapi::HISTORY, |params, model| {
         Ok(Query::History(HistoryQuery {
             at: params.place(model)?,
             metrics: params.metrics()?,
@@ -149,8 +150,7 @@ async fn drift(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
-    let known = ["window", "version", "limit", "offset"];
-    let asked = of_model(path, query, &known, |params, model| {
+    let asked = of_model(path, query, &openapi::DRIFT, |params, model| {
         Ok(Query::Drift { at: params.place(model)?, page: params.page()? })
     });
     ask(state, headers, asked).await
@@ -163,7 +163,7 @@ async fn feature(
     headers: HeaderMap,
 ) -> Response {
     let asked = path.map_err(unreadable).and_then(|Path((model, feature))| {
-        let params = Params::parse(query.as_deref(), &["window", "version"])?;
+        let params = Params::parse(query.as_deref(), openapi::FEATURE.query)?;
         Ok(Query::Feature { at: params.place(model)?, feature })
     });
     ask(state, headers, asked).await
@@ -175,8 +175,7 @@ async fn slices(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
-    let known = ["window", "version", "metric", "limit", "offset"];
-    let asked = of_model(path, query, &known, |params, model| {
+    let asked = of_model(path, query, &openapi::SLICES, |params, model| {
         let (at, metric) = (params.place(model)?, params.metric()?);
         Ok(Query::Slices { at, metric, page: params.page()? })
     });
@@ -189,7 +188,7 @@ async fn labels(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
-    let asked = of_model(path, query, &[], |_, model| Ok(Query::Labels { model }));
+    let asked = of_model(path, query, &openapi::LABELS, |_, model| Ok(Query::Labels { model }));
     ask(state, headers, asked).await
 }
 
@@ -199,7 +198,7 @@ async fn policies(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
-    let asked = of_model(path, query, &[], |_, model| Ok(Query::Policies { model }));
+    let asked = of_model(path, query, &openapi::POLICIES, |_, model| Ok(Query::Policies { model }));
     ask(state, headers, asked).await
 }
 
@@ -208,8 +207,8 @@ async fn requests(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
-    let known = ["model", "limit", "offset"];
-    let asked = Params::parse(query.as_deref(), &known).and_then(|params| {
+    let known = openapi::REQUESTS.query;
+    let asked = Params::parse(query.as_deref(), known).and_then(|params| {
         Ok(Query::Requests { model: params.text("model"), page: params.page()? })
     });
     ask(state, headers, asked).await
@@ -227,16 +226,24 @@ async fn pipeline(
 fn of_model(
     path: Result<Path<String>, PathRejection>,
     query: Option<String>,
-    known: &[&str],
+    endpoint: &Endpoint,
     make: impl FnOnce(&Params, String) -> Asked<Query>,
 ) -> Asked<Query> {
     let Path(model) = path.map_err(unreadable)?;
-    make(&Params::parse(query.as_deref(), known)?, model)
+    make(&Params::parse(query.as_deref(), endpoint.query)?, model)
 }
 
 fn unreadable(rejection: PathRejection) -> ApiError {
     let reason = quoted(&rejection.body_text());
     ApiError::bad_request(format!("the path cannot be read: {reason}"))
+}
+
+/// The document never changes, and says nothing of when it was made.
+async fn document(RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
+    match Params::parse(query.as_deref(), openapi::OPENAPI.query) {
+        Ok(_) => tagged(&headers, openapi::text(), || openapi::text().to_owned()),
+        Err(error) => refuse(&error),
+    }
 }
 
 /// Not `async`: the query is checked before anything waits.
@@ -263,23 +270,26 @@ fn respond<T: Serialize>(state: &ApiState, headers: &HeaderMap, answer: &T) -> R
     let Ok(body) = serde_json::to_string(answer) else {
         return refuse(&ApiError::unavailable("the answer cannot be written as JSON"));
     };
-    let tag = format!("\"{:032x}\"", xxh3_128(body.as_bytes()));
+    tagged(headers, &body, || {
+        let now = seconds((state.now)()).unwrap_or_default();
+        let rest = body.strip_prefix('{').unwrap_or("}");
+        let comma = if rest == "}" { "" } else { "," };
+        format!("{{\"generated_at\":{now}{comma}{rest}")
+    })
+}
+
+/// What `whole` makes, unless the request has something with the same tag already.
+fn tagged(headers: &HeaderMap, what: &str, whole: impl FnOnce() -> String) -> Response {
+    let tag = format!("\"{:032x}\"", xxh3_128(what.as_bytes()));
     let known = headers.get_all(header::IF_NONE_MATCH).iter().any(|value| {
-        let listed = value.to_str().unwrap_or_default();
-        listed
-            .split(',')
-            .map(str::trim)
-            .any(|one| one == "*" || one.trim_start_matches("W/") == tag)
+        let mut listed = value.to_str().unwrap_or_default().split(',').map(str::trim);
+        listed.any(|one| one == "*" || one.trim_start_matches("W/") == tag)
     });
     let common = [(header::ETAG, tag.as_str()), (header::CACHE_CONTROL, "no-cache")];
     if known {
         return (StatusCode::NOT_MODIFIED, common).into_response();
     }
-    let now = seconds((state.now)()).unwrap_or_default();
-    let rest = body.strip_prefix('{').unwrap_or("}");
-    let comma = if rest == "}" { "" } else { "," };
-    let body = format!("{{\"generated_at\":{now}{comma}{rest}");
-    (common, [(header::CONTENT_TYPE, JSON)], body).into_response()
+    (common, [(header::CONTENT_TYPE, JSON)], whole()).into_response()
 }
 
 const JSON: &str = "application/json";

@@ -7,6 +7,7 @@
 pub mod desk;
 pub mod dto;
 mod handlers;
+pub mod openapi;
 mod params;
 pub mod query;
 
