@@ -399,6 +399,27 @@ impl Held {
         self.plan.models[model].policies.iter().find(|policy| &*policy.name == name)
     }
 
+    /// Newest event time of a partition.
+    pub fn newest(&self, at: TopicPartition) -> Option<Timestamp> {
+        let input = self.intake.topic(at.topic).input(at.partition);
+        let held = self.shards.get(&self.shard_key(at))?;
+        held.shard.inputs.get(&input)?.progress.newest
+    }
+
+    /// Whether a model of a prediction topic has no place for `room` more rows while its labels are
+    /// silent.
+    pub fn is_full(&self, group: usize, topic: usize, room: u64) -> bool {
+        let models = self.groups[group].models.iter().enumerate();
+        let mut of_topic = models.filter(|(_, model)| model.predictions == topic);
+        of_topic.any(|(at, model)| {
+            let most = model.context.spec.join.pending_max;
+            assigned(&self.shards, group).any(|held| {
+                let shard = &held.shard.models[at];
+                shard.partial.labels_silent && shard.held() as u64 + room.min(most / 2) > most
+            })
+        })
+    }
+
     /// Rows that wait for a label or a prediction, over all shards.
     pub fn waiting_of(&self, group: usize, topic: usize) -> usize {
         assigned(&self.shards, group).map(|held| held.shard.waiting(topic)).sum()

@@ -5,6 +5,7 @@ mod engine;
 pub mod held;
 mod intake;
 mod keeper;
+mod level;
 mod publish;
 mod setup;
 
