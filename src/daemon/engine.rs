@@ -5,6 +5,7 @@ use super::DaemonError;
 use super::alerts::Alerts;
 use super::api::View;
 use super::held::Held;
+use super::level::Levels;
 use super::parts::Parts;
 use super::publish::{Scene, snapshot};
 use super::reload::ReloadJob;
@@ -79,8 +80,10 @@ pub struct Engine {
     channels: Channels,
     observer: Box<dyn Observer>,
     meters: Meters,
-    /// When a checkpoint was last begun, and when one last failed.
+    levels: Levels,
+    /// When a checkpoint was last begun, and how long this thread had to work for it.
     checkpointed_at: Instant,
+    checkpoint_took: Duration,
     ticked_at: Instant,
     recreated: u64,
 }
@@ -102,6 +105,8 @@ const TICK: Duration = Duration::from_millis(100);
 /// At the stop: for the last checkpoint, for leaving the group, for the last dead letters.
 const SAVE_WITHIN: Duration = Duration::from_secs(20);
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
+/// Checkpoints that nothing waits for take at most one part in so many of this thread's time.
+const CHECKPOINT_SHARE: u32 = 10;
 /// A checkpoint that failed is tried again after this.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -128,7 +133,9 @@ impl Engine {
                 ready: telemetry.gauge(&READY, &[]),
                 recreations: telemetry.counter(&CONSUMER_RECREATIONS, &[]),
             },
+            levels: Levels::default(),
             checkpointed_at: now,
+            checkpoint_took: Duration::ZERO,
             ticked_at: now,
             recreated: 0,
         }
@@ -184,6 +191,8 @@ impl Engine {
 
     fn round(&mut self) {
         let polled_at = clock::monotonic();
+        let waits = self.levels.next(&self.source, &self.held, polled_at);
+        self.source.hold_back(&waits);
         let records = self.source.poll(ROUND_WAIT, ROUND_RECORDS, &mut self.held);
         let started_at = clock::monotonic();
         self.meters.poll_seconds.observe(started_at.duration_since(polled_at).as_secs_f64());
@@ -284,11 +293,13 @@ impl Engine {
         let now = clock::monotonic();
         let since = now.duration_since(self.checkpointed_at);
         let every = Duration::from_micros(self.held.plan.state.checkpoint_every.0.unsigned_abs());
+        let every = every.max(self.checkpoint_took * CHECKPOINT_SHARE);
         let urgent = self.held.forced && (!self.held.write_failed || since >= RETRY_AFTER);
         let due = since >= every || urgent;
         if due && self.held.is_dirty() && !self.held.keeper.writing {
             self.checkpointed_at = now;
             self.held.checkpoint();
+            self.checkpoint_took = clock::monotonic().duration_since(now);
         }
     }
 

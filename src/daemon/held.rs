@@ -485,6 +485,26 @@ impl Held {
         })
     }
 
+    /// Newest event time of a partition.
+    pub fn newest(&self, at: TopicPartition) -> Option<Timestamp> {
+        let input = self.intake.topic(at.topic).input(at.partition);
+        let held = self.shards.get(&self.shard_key(at))?;
+        held.shard.inputs.get(&input)?.progress.newest
+    }
+
+    /// Whether a model of a prediction topic has no place for `room` more rows while its labels are
+    /// silent.
+    pub fn is_full(&self, group: usize, topic: usize, room: u64) -> bool {
+        let models = self.groups[group].models.iter().enumerate();
+        let mut of_topic = models.filter(|(_, model)| model.predictions == topic);
+        of_topic.any(|(at, model)| {
+            let most = model.context.spec.join.pending_max;
+            let shards = || assigned(&self.shards, group).map(|held| &held.shard.models[at]);
+            let held: u64 = shards().map(|shard| shard.held() as u64).sum();
+            shards().any(|shard| shard.partial.labels_silent) && held + room.min(most / 2) > most
+        })
+    }
+
     /// Label rows of each topic by how they ended, over all shards.
     pub fn label_tallies(&self) -> BTreeMap<String, LabelTally> {
         let mut tallies: BTreeMap<String, LabelTally> = BTreeMap::new();

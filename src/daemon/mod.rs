@@ -8,6 +8,7 @@ mod engine;
 pub mod held;
 mod intake;
 mod keeper;
+mod level;
 mod parts;
 mod publish;
 mod reload;

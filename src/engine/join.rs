@@ -199,6 +199,12 @@ impl Join {
         self.pending.len() + self.matched.len()
     }
 
+    /// Brings the rows of these ids near.
+    pub fn fetch(&self, ids: &[u128]) {
+        self.pending.fetch(ids.iter().map(|&id| id as u64));
+        self.matched.fetch(ids.iter().map(|&id| id as u64));
+    }
+
     /// Takes a prediction in, unless its (version, id) is taken by one close enough in event time.
     ///
     /// Within a partition the first in the log counts; across partitions the one with the smallest

@@ -258,6 +258,10 @@ impl ModelShard {
         let mut waiting = waiting;
         self.groups.clear();
         self.classes.clear();
+        self.join.fetch(&batch.ids);
+        if let Some(reads) = &waiting {
+            reads.waiting.fetch(&batch.ids);
+        }
         for (row, &newest_before) in (0..batch.len()).zip(newest_before) {
             let class = self.context.decision(batch, row);
             self.classes.push(class);

@@ -199,8 +199,15 @@ impl Shard {
         input.next_offset = Some(next_offset);
         input.tally.add(counted);
         let mut progress = input.progress;
+        let topic = usize::from(key.topic);
+        self.waiting[topic].fetch(&batch.ids);
+        for (model, shard) in self.spec.models.iter().zip(&self.models) {
+            if model.labels.is_some_and(|labels| labels.topic == topic) {
+                shard.join.fetch(&batch.ids);
+            }
+        }
         for row in 0..batch.len() {
-            self.apply_label(usize::from(key.topic), batch, row, &mut progress);
+            self.apply_label(topic, batch, row, &mut progress);
         }
         self.input(key).progress = progress;
     }
