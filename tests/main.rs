@@ -12,6 +12,7 @@ mod http_alertmanager;
 mod http_security;
 mod kafka;
 mod laws;
+mod page;
 mod performance;
 mod profile;
 mod project;

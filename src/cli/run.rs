@@ -22,7 +22,9 @@ pub fn run(args: &RunArgs) -> ExitCode {
     };
     let file = args.config.clone();
     let load: Loader = Arc::new(move || super::config::read(&file));
-    let daemon = match Daemon::start(plan, Options { load: Some(load), ..Options::default() }) {
+    let options =
+        Options { config_file: Some(args.config.clone()), load: Some(load), ..Options::default() };
+    let daemon = match Daemon::start(plan, options) {
         Ok(daemon) => daemon,
         Err(error) => return super::fail(&error),
     };

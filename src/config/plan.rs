@@ -71,6 +71,8 @@ pub struct HttpPlan {
     pub alertmanager_token: Option<Secret>,
     /// Series that one model may export; the least important ones beyond are dropped and counted.
     pub series_max: usize,
+    /// Values of features are shown as they are; else by rank, and bins without edges.
+    pub show_values: bool,
 }
 
 #[derive(Clone, Debug)]

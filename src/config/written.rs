@@ -75,6 +75,8 @@ pub struct HttpConfig {
     pub alertmanager: Option<AlertmanagerConfig>,
     /// Series that one model may export; the least important beyond are dropped and counted.
     pub series_max: Option<u64>,
+    /// Show values of features (categories, edges of bins, quantiles) on the page and in the API.
+    pub show_values: Option<bool>,
 }
 
 /// How Alertmanager is known at /api/v1/alertmanager.
@@ -350,7 +352,8 @@ pub struct ShowConfig {
     pub support_min: Option<u64>,
     /// A window that changes is published again at most this often.
     pub revise_every: Option<DurationText>,
-    /// How many of the newest closed windows of each size are published again when they change.
+    /// How many of the newest closed windows of each size are kept for charts, and published again
+    /// when they change.
     pub history_windows: Option<u64>,
     /// Series of a version that has not predicted for this long disappear.
     pub version_gone_after: Option<DurationText>,

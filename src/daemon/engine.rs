@@ -3,7 +3,9 @@
 
 use super::DaemonError;
 use super::alerts::Alerts;
+use super::api::View;
 use super::held::Held;
+use super::level::Levels;
 use super::parts::Parts;
 use super::publish::{Scene, snapshot};
 use super::reload::ReloadJob;
@@ -13,6 +15,7 @@ use crate::engine::outbox::{Attempt, InFlight, Outcome};
 use crate::engine::policy::Decision;
 use crate::engine::time::Timestamp;
 use crate::io::clock;
+use crate::io::http::api::ApiDesk;
 use crate::io::http::{Heartbeat, Readiness};
 use crate::io::kafka::KafkaSource;
 use crate::io::telemetry::{
@@ -44,6 +47,7 @@ impl Observer for NoObserver {
 /// The ends of the channels that connect the engine's thread with the tasks.
 pub struct Channels {
     pub snapshots: SnapshotDesk,
+    pub api: ApiDesk,
     pub readiness: watch::Sender<Readiness>,
     pub heartbeat: Heartbeat,
     pub outcomes: mpsc::Receiver<(Arc<str>, Outcome)>,
@@ -76,8 +80,10 @@ pub struct Engine {
     channels: Channels,
     observer: Box<dyn Observer>,
     meters: Meters,
-    /// When a checkpoint was last begun, and when one last failed.
+    levels: Levels,
+    /// When a checkpoint was last begun, and how long this thread had to work for it.
     checkpointed_at: Instant,
+    checkpoint_took: Duration,
     ticked_at: Instant,
     recreated: u64,
 }
@@ -99,6 +105,8 @@ const TICK: Duration = Duration::from_millis(100);
 /// At the stop: for the last checkpoint, for leaving the group, for the last dead letters.
 const SAVE_WITHIN: Duration = Duration::from_secs(20);
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
+/// Checkpoints that nothing waits for take at most one part in so many of this thread's time.
+const CHECKPOINT_SHARE: u32 = 10;
 /// A checkpoint that failed is tried again after this.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -125,7 +133,9 @@ impl Engine {
                 ready: telemetry.gauge(&READY, &[]),
                 recreations: telemetry.counter(&CONSUMER_RECREATIONS, &[]),
             },
+            levels: Levels::default(),
             checkpointed_at: now,
+            checkpoint_took: Duration::ZERO,
             ticked_at: now,
             recreated: 0,
         }
@@ -181,6 +191,8 @@ impl Engine {
 
     fn round(&mut self) {
         let polled_at = clock::monotonic();
+        let waits = self.levels.next(&self.source, &self.held, polled_at);
+        self.source.hold_back(&waits);
         let records = self.source.poll(ROUND_WAIT, ROUND_RECORDS, &mut self.held);
         let started_at = clock::monotonic();
         self.meters.poll_seconds.observe(started_at.duration_since(polled_at).as_secs_f64());
@@ -206,6 +218,8 @@ impl Engine {
         self.channels.alerts.settle(&self.held);
         let (held, source) = (&mut self.held, &self.source);
         self.channels.snapshots.serve(|| snapshot(&mut Scene { held, source, now }));
+        let view = View { held: &self.held, source: &self.source, now };
+        self.channels.api.serve(clock::monotonic, |query| view.answer(query));
         if started_at.duration_since(self.ticked_at) >= TICK {
             self.ticked_at = started_at;
             self.tick();
@@ -265,7 +279,7 @@ impl Engine {
             let owner = (0..self.held.monitors.len())
                 .find(|&model| self.held.monitors[model].monitor.state.outbox.get(&id).is_some());
             let Some(model) = owner else { continue };
-            self.held.monitors[model].monitor.state.outbox.record(&id, outcome, now);
+            self.held.monitors[model].monitor.delivered(&id, outcome, now);
             self.held.touch(model);
         }
     }
@@ -279,11 +293,13 @@ impl Engine {
         let now = clock::monotonic();
         let since = now.duration_since(self.checkpointed_at);
         let every = Duration::from_micros(self.held.plan.state.checkpoint_every.0.unsigned_abs());
+        let every = every.max(self.checkpoint_took * CHECKPOINT_SHARE);
         let urgent = self.held.forced && (!self.held.write_failed || since >= RETRY_AFTER);
         let due = since >= every || urgent;
         if due && self.held.is_dirty() && !self.held.keeper.writing {
             self.checkpointed_at = now;
             self.held.checkpoint();
+            self.checkpoint_took = clock::monotonic().duration_since(now);
         }
     }
 
@@ -306,7 +322,7 @@ impl Engine {
             if differs {
                 match &readiness {
                     Readiness::Ready => tracing::info!("ready"),
-                    Readiness::NotReady(reason) => tracing::info!(reason, "not ready"),
+                    Readiness::NotReady(reason) => tracing::warn!(reason, "not ready"),
                 }
                 *shown = readiness;
             }
@@ -327,6 +343,9 @@ impl Engine {
             Some(true) => {}
         }
         if let Some(reason) = self.uneven(&status.partition_counts) {
+            return not_ready(reason);
+        }
+        if let Some(reason) = self.held.mismatched() {
             return not_ready(reason);
         }
         if !status.assigned {

@@ -2,45 +2,45 @@
 
 use super::durable::{Durable, MonitorCounters, ShardCounters};
 use super::intake::Intake;
-use super::keeper::{Keeper, Kept, Key, Report, RestoreError, WriteError, restore_shard};
-use super::setup::{Topology, group_layout};
+use super::keeper::{Keeper, Kept, Key, Report, RestoreError, WriteError};
+use super::setup::Topology;
 use crate::config::Plan;
+use crate::engine::copartition::CoPartition;
 use crate::engine::effect::Effect;
 use crate::engine::model_shard::Partial;
 use crate::engine::monitor::{Monitor, MonitorState};
 use crate::engine::outbox::{GIVE_UP_AFTER, Mark};
+use crate::engine::outcome::LabelTally;
 use crate::engine::pane::{PaneKey, Released};
-use crate::engine::shard::{GroupSpec, InputKey, Shard, Side};
-use crate::engine::spec::{Action, PolicySpec};
+use crate::engine::shard::{GroupModel, GroupSpec, InputKey, Shard, Side, Taken};
+use crate::engine::spec::{Action, JoinSpec, PolicySpec};
 use crate::engine::state::{Part, SectionName, StateError, read, section};
 use crate::engine::time::Timestamp;
 use crate::io::checkpoint::{CommitError, LineagePath};
 use crate::io::clock;
-use crate::io::kafka::{
-    OutOfRange, Resume, SourceEvent, SourceHandler, StartOffset, TopicPartition,
-};
+use crate::io::kafka::TopicPartition;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// A shard and its lineage.
 pub struct HeldShard {
     pub shard: Shard,
-    kept: Kept,
+    pub(super) kept: Kept,
     /// Inputs that the source reads for us now; empty while somebody else may have the shard.
     pub assigned: BTreeSet<InputKey>,
-    changed: bool,
+    pub(super) changed: bool,
 }
 
 /// A monitor and its lineage.
 pub struct HeldMonitor {
     pub monitor: Monitor,
-    kept: Kept,
+    pub(super) kept: Kept,
     pub group: usize,
     /// Position in the group.
     at: usize,
     /// What panes may go, once the monitor's state that no longer needs them is durable.
     released: Option<Released>,
-    changed: bool,
+    pub(super) changed: bool,
 }
 
 /// What a round of checkpoints, once durable, allows.
@@ -55,6 +55,8 @@ pub struct Held {
     pub plan: Arc<Plan>,
     pub groups: Vec<Arc<GroupSpec>>,
     pub intake: Intake,
+    /// By group and model: whether ids lie in the same partition of both its topics.
+    pub samples: Vec<Vec<CoPartition>>,
     pub shards: BTreeMap<(usize, i32), HeldShard>,
     pub monitors: Vec<HeldMonitor>,
     pub keeper: Keeper,
@@ -82,6 +84,7 @@ impl Held {
         keeper: Keeper,
     ) -> Result<Self, RestoreError> {
         let mut held = Self {
+            samples: topology.groups.iter().map(|group| samples(group)).collect(),
             groups: topology.groups,
             intake,
             shards: BTreeMap::new(),
@@ -121,6 +124,9 @@ impl Held {
             }
             released = read(sections, Part::Monitor.at(1)).map_err(state_error)?;
             monitor.restore(state);
+            for sections in &chain {
+                monitor.history.restore(sections).map_err(state_error)?;
+            }
             let declared = |name: &str| self.plan.webhooks.iter().any(|known| &*known.name == name);
             monitor.state.outbox.retain_webhooks(&declared, clock::now());
         }
@@ -129,50 +135,49 @@ impl Held {
         Ok(())
     }
 
-    /// The shard that a partition of a topic belongs to.
-    pub fn shard_key(&self, at: TopicPartition) -> (usize, i32) {
-        let group = self.intake.topic(at.topic).group;
-        (group, if self.groups[group].spread { 0 } else { at.partition })
-    }
-
-    fn open_shard(&mut self, key: (usize, i32)) -> Result<(), RestoreError> {
-        if self.shards.get(&key).is_some_and(|held| held.kept.lineage.is_none()) {
-            self.finish_write(REVOKE_WITHIN);
-        }
-        if let Some(held) = self.shards.get_mut(&key) {
-            // It stayed warm while somebody else might have had it.
-            let warm = !held.assigned.is_empty() || self.keeper.still_ours(&mut held.kept);
-            if warm {
-                return Ok(());
-            }
-            self.shards.remove(&key);
-        }
-        let spec = &self.groups[key.0];
-        let path = LineagePath::shard(&spec.name, key.1);
-        let (kept, chain) = self.keeper.open(path.clone(), group_layout(&self.plan, key.0))?;
-        let shard = restore_shard(spec, &path, &chain)?;
-        self.durable.shards.insert(key, ShardCounters::of(&shard));
-        let assigned = BTreeSet::new();
-        self.shards.insert(key, HeldShard { shard, kept, assigned, changed: true });
-        Ok(())
-    }
-
     /// Gives decoded rows to their shard.
     pub fn flush(&mut self) {
         let Some((topic, partition)) = self.intake.at_hand() else { return };
         let key = self.shard_key(TopicPartition { topic, partition });
+        self.share_room(key);
         match self.shards.get_mut(&key) {
             Some(held) => {
                 held.changed = true;
+                self.intake.sample(&self.groups[key.0], &mut self.samples[key.0]);
                 self.intake.apply(&mut held.shard);
             }
             None => self.intake.discard(),
         }
     }
 
+    /// `pending_max` is for all shards of a model together: says what the others hold.
+    fn share_room(&mut self, key: (usize, i32)) {
+        let spec = Arc::clone(&self.groups[key.0]);
+        let all = || self.shards.range((key.0, i32::MIN)..=(key.0, i32::MAX));
+        let others = || all().filter(|(other, _)| **other != key).map(|(_, held)| &held.shard);
+        let elsewhere = Taken {
+            predictions: (0..spec.models.len())
+                .map(|at| others().map(|shard| shard.models[at].held() as u64).sum())
+                .collect(),
+            labels: (0..spec.label_topics.len())
+                .map(|at| others().map(|shard| shard.waiting(at) as u64).sum())
+                .collect(),
+        };
+        if let Some(held) = self.shards.get_mut(&key) {
+            held.shard.taken_elsewhere(&elsewhere);
+        }
+    }
+
     /// Moves shards and monitors on; carries out what can be carried out here.
     pub fn advance(&mut self, now: Timestamp, effects: &mut Vec<(usize, Effect)>) {
-        for held in self.shards.values_mut().filter(|held| !held.assigned.is_empty()) {
+        for ((group, _), held) in
+            self.shards.iter_mut().filter(|(_, held)| !held.assigned.is_empty())
+        {
+            if !self.groups[*group].spread {
+                for (model, sample) in held.shard.models.iter_mut().zip(&self.samples[*group]) {
+                    model.hold_implicit(sample.is_mismatched());
+                }
+            }
             let ended = held.shard.ended();
             held.shard.advance();
             // Silence alone settles rows too, and their counters must become durable.
@@ -226,6 +231,7 @@ impl Held {
 
     /// How many shards each monitor has to wait for: the partitions of its group's topics.
     pub fn expect(&mut self, counts: &[Option<i32>]) {
+        self.intake.expect(counts);
         for held in &mut self.monitors {
             let spread = self.groups[held.group].spread;
             let partitions = self
@@ -242,6 +248,43 @@ impl Held {
                 _ => usize::MAX,
             };
         }
+    }
+
+    /// The first model whose labels lie in other partitions than its predictions, in a sentence.
+    pub fn mismatched(&self) -> Option<String> {
+        for (group, (spec, samples)) in self.groups.iter().zip(&self.samples).enumerate() {
+            let wrong = spec.models.iter().zip(samples).find(|(_, s)| s.is_mismatched());
+            if let Some((model, sample)) = wrong.filter(|_| !spec.spread) {
+                let share = sample.mismatch().map_or(0.0, |(share, _)| share);
+                return Some(self.mismatch(group, model, share));
+            }
+        }
+        None
+    }
+
+    fn mismatch(&self, group: usize, model: &GroupModel, share: f64) -> String {
+        let placed = |side, at: usize| {
+            let found = self.intake.topics().iter().position(|topic| {
+                topic.group == group && topic.side == side && usize::from(topic.topic) == at
+            });
+            found.map_or("nobody knows what", |topic| self.intake.placement(topic))
+        };
+        format!(
+            "model {}: {:.0}% of sampled ids have their label in another partition than their \
+             prediction (keys of predictions are placed by {}, of labels by {}): produce both with \
+             the same key and partitioner, or set kafka.co_partitioned: false to read them in one \
+             process",
+            model.context.spec.name,
+            share * 100.0,
+            placed(Side::Predictions, model.predictions),
+            placed(Side::Labels, model.labels.map_or(0, |labels| labels.topic)),
+        )
+    }
+
+    /// The share of sampled ids of a model whose two sides lie in different partitions.
+    pub fn copartition_mismatch(&self, model: usize) -> Option<f64> {
+        let held = &self.monitors[model];
+        self.samples[held.group][held.at].mismatch().map(|(share, _)| share)
     }
 
     /// Whether all shards of a group have been restored: the counters of a part of them would be
@@ -300,15 +343,16 @@ impl Held {
             }
             let partials = partials(&self.shards, held.group, held.at);
             let released = held.monitor.releasable(&partials).or_else(|| held.released.clone());
+            // All of it is small but the history, of which a delta has what changed.
+            let kind = held.kept.next_kind();
             let sections = vec![
                 section(Part::Monitor.at(0), &held.monitor.state),
                 section(Part::Monitor.at(1), &released),
+                held.monitor.history.save(kind),
                 section(POLICY_NAMES, &policy_names(&held.monitor)),
             ];
             let mark = held.monitor.state.outbox.mark();
             capture.monitors.insert(model, (MonitorCounters::of(&held.monitor), mark, released));
-            // A monitor's state is small and always written whole.
-            let kind = crate::engine::state::SnapshotKind::Full;
             round.extend(held.kept.write(Key::Model(model), kind, sections));
             held.changed = false;
         }
@@ -424,10 +468,64 @@ impl Held {
         self.plan.models[model].policies.iter().find(|policy| &*policy.name == name)
     }
 
+    /// Inputs of one side of a group, with their topic's name.
+    pub fn inputs(
+        &self,
+    ) -> impl Iterator<Item = (&str, InputKey, &crate::engine::shard::Input, usize)> {
+        self.shards.iter().flat_map(|(key, held)| {
+            let spec = &self.groups[key.0];
+            held.shard.inputs.iter().map(move |(input_key, input)| {
+                let at = usize::from(input_key.topic);
+                let name: &str = match input_key.side {
+                    Side::Predictions => &spec.prediction_topics[at].topic,
+                    Side::Labels => &spec.label_topics[at].topic,
+                };
+                (name, *input_key, input, key.0)
+            })
+        })
+    }
+
+    /// Newest event time of a partition.
+    pub fn newest(&self, at: TopicPartition) -> Option<Timestamp> {
+        let input = self.intake.topic(at.topic).input(at.partition);
+        let held = self.shards.get(&self.shard_key(at))?;
+        held.shard.inputs.get(&input)?.progress.newest
+    }
+
+    /// Whether a model of a prediction topic has no place for `room` more rows while its labels are
+    /// silent.
+    pub fn is_full(&self, group: usize, topic: usize, room: u64) -> bool {
+        let models = self.groups[group].models.iter().enumerate();
+        let mut of_topic = models.filter(|(_, model)| model.predictions == topic);
+        of_topic.any(|(at, model)| {
+            let most = model.context.spec.join.pending_max;
+            let shards = || assigned(&self.shards, group).map(|held| &held.shard.models[at]);
+            let held: u64 = shards().map(|shard| shard.held() as u64).sum();
+            shards().any(|shard| shard.partial.labels_silent) && held + room.min(most / 2) > most
+        })
+    }
+
+    /// Label rows of each topic by how they ended, over all shards.
+    pub fn label_tallies(&self) -> BTreeMap<String, LabelTally> {
+        let mut tallies: BTreeMap<String, LabelTally> = BTreeMap::new();
+        for (key, held) in &self.shards {
+            let topics = &self.groups[key.0].label_topics;
+            for (topic, tally) in topics.iter().zip(&held.shard.label_tallies) {
+                tallies.entry(topic.topic.to_string()).or_default().add(tally);
+            }
+        }
+        tallies
+    }
+
     /// Rows that wait for a label or a prediction, over all shards.
     pub fn waiting_of(&self, group: usize, topic: usize) -> usize {
         assigned(&self.shards, group).map(|held| held.shard.waiting(topic)).sum()
     }
+}
+
+fn samples(group: &GroupSpec) -> Vec<CoPartition> {
+    let reach = |join: &JoinSpec| join.horizon + join.grace + join.lead;
+    group.models.iter().map(|m| CoPartition::new(reach(&m.context.spec.join))).collect()
 }
 
 /// The names of the policies whose states are in a monitor's section, in that order. The number
@@ -466,136 +564,3 @@ fn assigned_mut(
 fn partials(shards: &BTreeMap<(usize, i32), HeldShard>, group: usize, at: usize) -> Vec<&Partial> {
     assigned(shards, group).map(|held| &held.shard.models[at].partial).collect()
 }
-
-impl SourceHandler for Held {
-    fn start_offset(&mut self, at: TopicPartition) -> StartOffset {
-        let key = self.shard_key(at);
-        if let Err(error) = self.open_shard(key) {
-            self.fatal = Some(error.to_string());
-            return StartOffset::Latest;
-        }
-        let role = self.intake.topic(at.topic);
-        let (input, start) = (role.input(at.partition), role.start);
-        let Some(held) = self.shards.get_mut(&key) else { return start };
-        held.shard.input(input).next_offset.map_or(start, StartOffset::At)
-    }
-
-    fn out_of_range(&mut self, lost: OutOfRange) -> Resume {
-        let topic = &self.intake.topic(lost.at.topic).name;
-        self.out_of_range += 1;
-        tracing::error!(
-            topic = &**topic,
-            partition = lost.at.partition,
-            wanted = lost.wanted,
-            log_start = lost.log_start,
-            log_end = lost.log_end,
-            "{}",
-            if lost.beyond_end() {
-                "the log ends before the checkpoint's offset: the topic was truncated or made \
-                 anew; reading it from its start"
-            } else {
-                "records between the checkpoint and the log's start are gone (retention): they are \
-                 missing from all numbers"
-            }
-        );
-        Resume::LogStart
-    }
-
-    fn event(&mut self, event: SourceEvent<'_>) {
-        match event {
-            SourceEvent::Record { topic, record } => {
-                if self.intake.must_flush(topic, record.partition) {
-                    self.flush();
-                }
-                self.records += 1;
-                self.intake.take(topic, &record);
-            }
-            SourceEvent::EndReached { at, confirmed_at, .. } => {
-                self.flush();
-                let key = self.shard_key(at);
-                let input = self.intake.topic(at.topic).input(at.partition);
-                if let Some(held) = self.shards.get_mut(&key) {
-                    held.shard.confirm(input, confirmed_at);
-                }
-            }
-            SourceEvent::Assigned(partitions) => {
-                self.rebalances += 1;
-                for &(at, offset) in partitions {
-                    let key = self.shard_key(at);
-                    let input = self.intake.topic(at.topic).input(at.partition);
-                    if let Some(held) = self.shards.get_mut(&key) {
-                        held.shard.input(input).next_offset = Some(offset);
-                        held.assigned.insert(input);
-                        held.changed = true;
-                    }
-                }
-            }
-            SourceEvent::Revoked { partitions, lost } => self.revoke(partitions, lost),
-            SourceEvent::Fatal { message } => self.fatal = Some(message),
-        }
-    }
-}
-
-impl Held {
-    /// Saves what is given up, while it is still ours.
-    fn revoke(&mut self, partitions: &[TopicPartition], lost: bool) {
-        self.rebalances += 1;
-        if lost {
-            self.intake.discard();
-        } else {
-            self.flush();
-            self.save_within(REVOKE_WITHIN);
-        }
-        for &at in partitions {
-            let key = self.shard_key(at);
-            let input = self.intake.topic(at.topic).input(at.partition);
-            if let Some(held) = self.shards.get_mut(&key) {
-                held.assigned.remove(&input);
-            }
-        }
-        if lost {
-            // The lineage that is away with a write must not come back to a shard that was read
-            // anew.
-            self.finish_write(REVOKE_WITHIN);
-            for &at in partitions {
-                let key = self.shard_key(at);
-                self.shards.remove(&key);
-            }
-        }
-    }
-
-    /// Waits for the write that is on its way, if there is one, and takes up what became of it.
-    fn finish_write(&mut self, within: std::time::Duration) {
-        if let Some(report) = self.keeper.wait(within) {
-            self.take_report(report);
-        }
-    }
-
-    /// Writes everything that is not durable, and waits for it. False if it did not get there.
-    pub fn save_within(&mut self, within: std::time::Duration) -> bool {
-        self.finish_write(within);
-        self.checkpoint();
-        self.finish_write(within);
-        !self.is_dirty() && !self.keeper.writing
-    }
-
-    /// Inputs of one side of a group, with their topic's name.
-    pub fn inputs(
-        &self,
-    ) -> impl Iterator<Item = (&str, InputKey, &crate::engine::shard::Input, usize)> {
-        self.shards.iter().flat_map(|(key, held)| {
-            let spec = &self.groups[key.0];
-            held.shard.inputs.iter().map(move |(input_key, input)| {
-                let at = usize::from(input_key.topic);
-                let name: &str = match input_key.side {
-                    Side::Predictions => &spec.prediction_topics[at].topic,
-                    Side::Labels => &spec.label_topics[at].topic,
-                };
-                (name, *input_key, input, key.0)
-            })
-        })
-    }
-}
-
-/// Giving partitions up waits this long for the last checkpoint.
-const REVOKE_WITHIN: std::time::Duration = std::time::Duration::from_secs(20);

@@ -7,11 +7,13 @@ use super::setup::{Reader, TopicRole};
 use crate::decode::label::LabelOutput;
 use crate::decode::prediction::PredictionOutput;
 use crate::decode::record::{Record, RecordOutcome, Refusal};
+use crate::engine::copartition::CoPartition;
 use crate::engine::event::RefusalReason;
 use crate::engine::outcome::InputTally;
-use crate::engine::shard::{InputKey, Shard};
+use crate::engine::shard::{GroupSpec, InputKey, Shard};
 use crate::io::clock;
 use crate::io::dead_letter::{DeadLetter, DeadLetters};
+use crate::io::kafka_partitioner::Placement;
 use crate::io::telemetry::{
     BYTES_READ, Counter, DEAD_LETTER_FAILURES, DEAD_LETTERS, DEAD_LETTERS_WITHHELD, RECORDS_READ,
     Telemetry,
@@ -21,6 +23,8 @@ use crate::io::telemetry::{
 pub struct Intake {
     topics: Vec<TopicRole>,
     outputs: Vec<Output>,
+    /// By topic: how its keys are placed, and among how many partitions.
+    placements: Vec<(Placement, i32)>,
     /// By topic.
     meters: Vec<Meters>,
     letter_failures: Counter,
@@ -75,6 +79,7 @@ impl Intake {
             })
             .collect();
         Self {
+            placements: vec![(Placement::default(), 0); topics.len()],
             topics,
             outputs,
             meters,
@@ -119,6 +124,10 @@ impl Intake {
             }
             _ => unreachable!("a topic's output is made by its reader"),
         };
+        let (placement, partitions) = &mut self.placements[topic];
+        if let Some(key) = record.key {
+            placement.look(key, record.partition, *partitions);
+        }
         count(&mut self.counted, &outcome);
         self.next_offset = record.offset + 1;
         self.records += 1;
@@ -151,6 +160,47 @@ impl Intake {
     /// Where the rows at hand belong.
     pub fn at_hand(&self) -> Option<(usize, i32)> {
         self.current
+    }
+
+    /// How many partitions each topic has, where that is known.
+    pub fn expect(&mut self, counts: &[Option<i32>]) {
+        for ((_, partitions), count) in self.placements.iter_mut().zip(counts) {
+            *partitions = count.unwrap_or(0);
+        }
+    }
+
+    /// How a topic's keys are placed, in words.
+    pub fn placement(&self, topic: usize) -> &'static str {
+        self.placements[topic].0.partitioner().map_or("no client's default", |p| p.name())
+    }
+
+    /// Shows the ids of the rows at hand to the samples of the group's models.
+    pub fn sample(&self, spec: &GroupSpec, samples: &mut [CoPartition]) {
+        let Some((topic, partition)) = self.current else { return };
+        let place = usize::from(self.topics[topic].topic);
+        match &self.outputs[topic] {
+            Output::Predictions(output) => {
+                for batch in &output.batches {
+                    let at = spec.models.iter().position(|model| model.index == batch.model);
+                    let Some(at) = at.filter(|&at| spec.models[at].labels.is_some()) else {
+                        continue;
+                    };
+                    for (id, event_time) in batch.ids.iter().zip(&batch.event_times) {
+                        samples[at].prediction(*id, partition, *event_time);
+                    }
+                }
+            }
+            Output::Labels(output) => {
+                for (model, sample) in spec.models.iter().zip(samples) {
+                    if model.labels.is_none_or(|labels| labels.topic != place) {
+                        continue;
+                    }
+                    for (id, event_time) in output.batch.ids.iter().zip(&output.batch.event_times) {
+                        sample.label(*id, partition, *event_time);
+                    }
+                }
+            }
+        }
     }
 
     /// Gives the rows at hand to their shard.

@@ -1,11 +1,14 @@
 //! Starts the tasks, owns the channels, carries out every effect, stops in order.
 
 mod alerts;
+mod api;
+mod assignment;
 mod durable;
 mod engine;
 pub mod held;
 mod intake;
 mod keeper;
+mod level;
 mod parts;
 mod publish;
 mod reload;
@@ -18,6 +21,7 @@ use crate::config::{ConfigErrors, Plan};
 use crate::io::checkpoint::StoreError;
 use crate::io::clock;
 use crate::io::dead_letter::DeadLetterError;
+use crate::io::http::api::{self as http_api, ApiState};
 use crate::io::http::{
     self, Heartbeat, HttpError, HttpState, Limits, Readiness, Reload, Rules, Security,
 };
@@ -29,6 +33,7 @@ use engine::Channels;
 use keeper::RestoreError;
 use parts::Frame;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -72,6 +77,8 @@ pub struct Options {
     pub observer: Box<dyn Observer>,
     /// A partition that has records and hands out none for so long makes a new consumer.
     pub stalled_after: Duration,
+    /// The configuration's file, to be named by the API.
+    pub config_file: Option<PathBuf>,
     /// Reads the configuration again at a reload; without it there is none.
     pub load: Option<Loader>,
 }
@@ -82,6 +89,7 @@ impl Default for Options {
             membership: Membership::Group,
             observer: Box::new(NoObserver),
             stalled_after: Duration::from_secs(60),
+            config_file: None,
             load: None,
         }
     }
@@ -122,7 +130,7 @@ impl Daemon {
         security.warn_if_open(plan.http.listen, plan.http.metrics_listen);
         let (jobs, reloads) = mpsc::channel(1);
         let reloader = Reloader::new(
-            options.load.clone(),
+            &options,
             Arc::clone(&plan),
             jobs,
             Arc::clone(&security),
@@ -143,8 +151,14 @@ impl Daemon {
             Box::pin(async move { reloader.reload().await })
         });
         let (alerts, alert_desk) = http::alerts();
-        let more =
-            http::index().merge(http::reload_routes(reload)).merge(http::alert_routes(alerts));
+        let (client, api_desk) = http_api::api();
+        let facts = reloader.facts();
+        let api =
+            ApiState { client, readiness: readiness.subscribe(), now: Arc::clone(&now), facts };
+        let more = http::page()
+            .merge(http::reload_routes(reload))
+            .merge(http::alert_routes(alerts))
+            .merge(http_api::router(api));
         let mut servers = vec![(plan.http.listen, http::router(state.clone(), more))];
         servers.extend(plan.http.metrics_listen.map(|at| (at, http::metrics_router(state))));
         let mut http = Vec::new();
@@ -163,6 +177,7 @@ impl Daemon {
         let stop = Arc::new(AtomicBool::new(false));
         let channels = Channels {
             snapshots: desk,
+            api: api_desk,
             readiness,
             heartbeat,
             outcomes,

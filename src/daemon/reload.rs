@@ -15,16 +15,22 @@
 use super::engine::{Channels, Drained, Ended, Engine};
 use super::parts::{Frame, Parts, open_store, rehearse};
 use super::setup::group_layout;
-use super::{DaemonError, Observer};
+use super::{DaemonError, Observer, Options};
 use crate::config::{ConfigErrors, Plan};
 use crate::engine::outbox::InFlight;
+use crate::engine::text::clip;
 use crate::io::checkpoint::{Lineage, LineagePath};
 use crate::io::clock;
+use crate::io::http::api::Facts;
+use crate::io::http::api::dto::LastReload;
 use crate::io::http::{ReloadFault, Rules, Security};
 use crate::io::telemetry::{CONFIG_RELOAD_SUCCESSFUL, CONFIG_RELOAD_TIMESTAMP, Gauge, Telemetry};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
+
+/// Characters of a fault that the API shows.
+const ERROR_MAX: usize = 2_000;
 
 /// Reads and checks the configuration anew.
 pub type Loader = Arc<dyn Fn() -> Result<Plan, ConfigErrors> + Send + Sync>;
@@ -50,11 +56,12 @@ struct Shared {
     telemetry: Arc<Telemetry>,
     successful: Gauge,
     loaded_at: Gauge,
+    facts: watch::Sender<Facts>,
 }
 
 impl Reloader {
     pub fn new(
-        load: Option<Loader>,
+        options: &Options,
         plan: Arc<Plan>,
         jobs: mpsc::Sender<ReloadJob>,
         security: Arc<Security>,
@@ -62,11 +69,27 @@ impl Reloader {
     ) -> Self {
         let successful = telemetry.gauge(&CONFIG_RELOAD_SUCCESSFUL, &[]);
         let loaded_at = telemetry.gauge(&CONFIG_RELOAD_TIMESTAMP, &[]);
+        let now = clock::now();
         successful.set(1.0);
-        loaded_at.set(clock::now().as_secs_f64());
+        loaded_at.set(now.as_secs_f64());
+        let load = options.load.clone();
+        let file = options.config_file.as_ref().and_then(|path| path.file_name());
+        let facts = watch::Sender::new(Facts {
+            started_at: now,
+            config_file: file.map(|name| name.to_string_lossy().into_owned()),
+            config_hash: plan.hash.to_string(),
+            loaded_at: now,
+            last_reload: None,
+            show_values: plan.http.show_values,
+        });
         let plan = Mutex::new(plan);
-        let shared = Shared { load, plan, jobs, security, telemetry, successful, loaded_at };
+        let shared = Shared { load, plan, jobs, security, telemetry, successful, loaded_at, facts };
         Self { shared: Arc::new(shared) }
+    }
+
+    /// What the API says of the configuration.
+    pub fn facts(&self) -> watch::Receiver<Facts> {
+        self.shared.facts.subscribe()
     }
 
     /// Loads the configuration and puts it in force; returns its hash. A second call waits for the
@@ -81,6 +104,7 @@ impl Reloader {
         tracing::info!("loading the configuration again");
         let result = shared.change(&current).await;
         shared.successful.set(f64::from(u8::from(result.is_ok())));
+        shared.note(&result);
         match result {
             Ok(plan) => {
                 shared.loaded_at.set(clock::now().as_secs_f64());
@@ -98,6 +122,20 @@ impl Reloader {
 }
 
 impl Shared {
+    fn note(&self, result: &Result<Arc<Plan>, ReloadFault>) {
+        let now = clock::now();
+        self.facts.send_modify(|facts| {
+            let error = result.as_ref().err().map(|fault| clip(&fault.to_string(), ERROR_MAX));
+            facts.last_reload =
+                Some(LastReload { ok: result.is_ok(), at: now.as_secs_f64(), error });
+            if let Ok(plan) = result {
+                facts.config_hash = plan.hash.to_string();
+                facts.loaded_at = now;
+                facts.show_values = plan.http.show_values;
+            }
+        });
+    }
+
     async fn change(&self, old: &Arc<Plan>) -> Result<Arc<Plan>, ReloadFault> {
         let Some(load) = self.load.clone() else {
             let message = "this daemon was started without a configuration file".to_owned();

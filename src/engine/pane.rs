@@ -272,19 +272,14 @@ impl PaneStore {
         self.panes.is_empty()
     }
 
-    fn touch(&mut self, key: PaneKey) -> (&PaneShape, &mut Pane) {
+    /// For a change; `shown` if a window shows it.
+    fn touch(&mut self, key: PaneKey, shown: bool) -> (&PaneShape, &mut Pane) {
         let slot = self.panes.entry(key).or_default();
-        if !slot.unseen {
+        slot.pane.revision += 1;
+        if shown && !slot.unseen {
             slot.unseen = true;
             self.unseen.push(key);
         }
-        self.touch_unseen(key)
-    }
-
-    /// For a change that no window shows.
-    fn touch_unseen(&mut self, key: PaneKey) -> (&PaneShape, &mut Pane) {
-        let slot = self.panes.entry(key).or_default();
-        slot.pane.revision += 1;
         if !slot.unsaved {
             slot.unsaved = true;
             self.unsaved.push(key);
@@ -301,7 +296,7 @@ impl PaneStore {
         prediction: &ScoredPrediction,
         sign: Sign,
     ) {
-        let (shape, pane) = self.touch(key);
+        let (shape, pane) = self.touch(key, true);
         let pane = pane.version_mut(version);
         for slice in std::iter::once(SliceKey::WHOLE).chain(slices) {
             let slice = pane.slice_mut(shape, slice);
@@ -328,7 +323,7 @@ impl PaneStore {
         if key.start < self.released.features {
             return;
         }
-        let pane = self.touch(key).1.version_mut(version);
+        let pane = self.touch(key, true).1.version_mut(version);
         if pane.features.len() < batch.features.len() {
             pane.features.resize_with(batch.features.len(), FeatureSketch::default);
         }
@@ -361,7 +356,7 @@ impl PaneStore {
     ) {
         let mut scratch = std::mem::take(&mut self.scratch);
         stages_into(&self.shape.windows, key.level, event_time, &mut scratch);
-        let (shape, pane) = self.touch(key);
+        let (shape, pane) = self.touch(key, true);
         let pane = pane.version_mut(version);
         for (contribution, terms) in contributions {
             let stage = scratch.stages.get(contribution.stage).copied().unwrap_or(0);
@@ -429,7 +424,7 @@ impl PaneStore {
                 theirs[full]
             })
             .collect();
-        let (_, target) = self.touch_unseen(above);
+        let (_, target) = self.touch(above, false);
         for (version, from) in &pane.versions {
             target.version_mut(*version).merge(&shape, from, &map);
         }

@@ -19,12 +19,13 @@ use super::kafka_assignment::{COUNTS_EVERY, COUNTS_EVERY_MISSING, start_consumer
 use super::kafka_lookup::{Answer, Asked, Client, Job, Lookup, partition_count};
 use super::kafka_message::MessageHeaders;
 use super::kafka_partitions::Partitions;
+use super::kafka_queue::TopicQueue;
 use super::kafka_settings::describe;
 use crate::decode::record::Record;
 use crate::engine::time::Timestamp;
 
-/// While partitions wait for their offsets, `poll` looks so often for the answer.
-const ANSWER_WAIT: Duration = Duration::from_millis(10);
+/// While nothing happens, `poll` looks so often for records and for answers.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// After a partition's end was signalled the log ends are asked for, at most this often.
 const LOG_ENDS_GAP: Duration = Duration::from_millis(50);
 /// Errors that librdkafka gets over by itself are logged at most this often.
@@ -45,6 +46,12 @@ pub struct KafkaSource {
     pub(super) consumer: Option<Arc<Client>>,
     pub(super) lookup: Lookup,
     pub(super) partitions: Partitions,
+    /// One a topic, of this consumer.
+    pub(super) queues: Vec<TopicQueue>,
+    /// The topic whose turn it is to be first.
+    turn: usize,
+    /// Topics that wait for others, see [`Self::hold_back`].
+    held_back: Vec<bool>,
     /// Counts assignments, so that a late answer is not taken for this one's.
     pub(super) generation: u64,
     /// A Resolve job is under way for this assignment.
@@ -77,12 +84,16 @@ impl KafkaSource {
     ) -> Result<Self, SourceError> {
         settings.check()?;
         let (consumer, lookup) = start_consumer(&settings, &topics, options.membership)?;
+        let queues = TopicQueue::of_topics(&consumer, &topics);
         let now = clock::monotonic();
         let status =
             SourceStatus { partition_counts: vec![None; topics.len()], ..SourceStatus::default() };
         Ok(Self {
             settings,
             partitions: Partitions::new(topics.len()),
+            queues,
+            turn: 0,
+            held_back: vec![false; topics.len()],
             topics,
             options,
             consumer: Some(consumer),
@@ -117,7 +128,10 @@ impl KafkaSource {
 
     /// The partitions that are being read, in order.
     pub fn partitions(&self) -> impl Iterator<Item = PartitionStatus> + '_ {
-        self.partitions.iter().map(|(at, partition)| partition.status(at))
+        self.partitions.iter().map(|(at, partition)| {
+            let status = partition.status(at);
+            PartitionStatus { paused: status.paused || self.held_back[at.topic], ..status }
+        })
     }
 
     /// Waits up to `timeout` for records, and hands out up to `max` of them with everything else
@@ -133,22 +147,18 @@ impl KafkaSource {
     ) -> usize {
         self.take_answers(handler);
         self.ask_what_is_due();
-        let waits = !self.resolving.is_empty() || self.log_ends_asked || self.counts_asked;
-        let mut wait = if waits { timeout.min(ANSWER_WAIT) } else { timeout };
-        let consumer = Arc::clone(self.consumer());
+        let until = clock::monotonic() + timeout;
+        let mut wait = Duration::ZERO;
         let mut count = 0;
-        while count < max && !self.fenced {
-            match consumer.poll(wait) {
-                None => {
-                    self.drained = true;
-                    break;
-                }
-                Some(Ok(message)) => {
-                    count += usize::from(self.hand_out(&message, handler));
-                }
-                Some(Err(error)) => self.take_poll_error(&error, handler),
+        while count == 0 && !self.fenced {
+            count += self.poll_client(wait, max, handler);
+            count += self.drain_queues(max.saturating_sub(count), handler);
+            let answered = self.resolving.is_empty() && !self.log_ends_asked && !self.counts_asked;
+            let left = until.saturating_duration_since(clock::monotonic());
+            if left.is_zero() || (!answered && wait > Duration::ZERO) {
+                break;
             }
-            wait = Duration::ZERO;
+            wait = left.min(LOOK_EVERY);
         }
         if std::mem::take(&mut self.fenced) {
             self.recreate(handler);
@@ -158,37 +168,112 @@ impl KafkaSource {
         count
     }
 
+    /// Lets the client do what it has to, and takes what it hands out itself: its errors; records
+    /// only if there are no queues.
+    fn poll_client(
+        &mut self,
+        wait: Duration,
+        max: usize,
+        handler: &mut dyn SourceHandler,
+    ) -> usize {
+        let consumer = Arc::clone(self.consumer());
+        let (mut wait, mut count) = (wait, 0);
+        while count < max && !self.fenced {
+            match consumer.poll(wait) {
+                None => break,
+                Some(Ok(message)) => {
+                    count += usize::from(self.hand_out_borrowed(&message, handler))
+                }
+                Some(Err(error)) => self.take_poll_error(&error, handler),
+            }
+            wait = Duration::ZERO;
+        }
+        count
+    }
+
+    /// Takes what has come for the topics that are not held back, each its share.
+    fn drain_queues(&mut self, max: usize, handler: &mut dyn SourceHandler) -> usize {
+        let mut queues = std::mem::take(&mut self.queues);
+        let open = self.held_back.iter().filter(|held| !**held).count();
+        let share = max.div_ceil(open.max(1));
+        let (mut count, mut taken, mut all) = (0, 0, true);
+        self.turn = (self.turn + 1) % self.topics.len().max(1);
+        for step in 0..queues.len() {
+            let topic = (self.turn + step) % queues.len();
+            let mut left = if self.held_back[topic] { 0 } else { share.min(max - taken) };
+            while left > 0 {
+                let drained = queues[topic].drain(left, |found| match found {
+                    Ok(message) => {
+                        let at = TopicPartition { topic, partition: message.partition() };
+                        let record = Record {
+                            partition: message.partition(),
+                            offset: message.offset(),
+                            timestamp: timestamp(message.timestamp_millis()),
+                            key: message.key(),
+                            payload: message.payload(),
+                            headers: &message,
+                        };
+                        count += usize::from(self.hand_out(at, record, handler));
+                    }
+                    Err(error) => self.take_poll_error(&error, handler),
+                });
+                taken += drained;
+                left -= drained;
+                if drained == 0 {
+                    break;
+                }
+            }
+            all &= left > 0 || self.held_back[topic];
+        }
+        self.drained |= all;
+        self.queues = queues;
+        count
+    }
+
     /// True if the record was one that the handler should see.
-    fn hand_out(&mut self, message: &BorrowedMessage<'_>, handler: &mut dyn SourceHandler) -> bool {
-        let (partition, offset) = (message.partition(), message.offset());
-        let expected = self.partitions.find(&self.topics, message.topic(), partition);
-        let Some((topic, state)) = expected.filter(|(_, state)| offset >= state.next) else {
+    fn hand_out(
+        &mut self,
+        at: TopicPartition,
+        record: Record<'_>,
+        handler: &mut dyn SourceHandler,
+    ) -> bool {
+        let expected = self.partitions.get_mut(at).filter(|state| record.offset >= state.next);
+        let Some(state) = expected else {
             self.status.discarded += 1;
             return false;
         };
-        // Only the oldest message format has no timestamp; then it is as old as its arrival.
-        let timestamp = message.timestamp().to_millis().map(Timestamp::from_millis);
-        let timestamp = timestamp.unwrap_or_else(clock::now);
-        state.advance(offset + 1, timestamp);
+        state.advance(record.offset + 1, record.timestamp);
+        handler.event(SourceEvent::Record { topic: at.topic, record });
+        true
+    }
+
+    fn hand_out_borrowed(
+        &mut self,
+        message: &BorrowedMessage<'_>,
+        handler: &mut dyn SourceHandler,
+    ) -> bool {
+        let partition = message.partition();
+        let topic = self.topics.iter().position(|topic| topic == message.topic());
         let headers = MessageHeaders(message);
         let record = Record {
             partition,
-            offset,
-            timestamp,
+            offset: message.offset(),
+            timestamp: timestamp(message.timestamp().to_millis()),
             key: message.key(),
             payload: message.payload(),
             headers: &headers,
         };
-        handler.event(SourceEvent::Record { topic, record });
-        true
+        let at = TopicPartition { topic: topic.unwrap_or(usize::MAX), partition };
+        self.hand_out(at, record, handler)
     }
 
     fn take_poll_error(&mut self, error: &KafkaError, handler: &mut dyn SourceHandler) {
         let code = error.rdkafka_error_code();
         match (error, code) {
             (KafkaError::PartitionEOF(_), _) => self.end_signalled = true,
-            // A commit that was on its way when the session ended comes back like this: it is our own
-            // past that was fenced. For librdkafka that is the end; for us once in a while it is not.
+            // A commit that was on its way when the session ended comes back like this: it is our
+            // own past that was fenced. For librdkafka that is the end; for us once in a while it
+            // is not.
             (KafkaError::MessageConsumptionFatal(RDKafkaErrorCode::FencedInstanceId), _)
                 if self.may_be_fenced() =>
             {
@@ -270,8 +355,12 @@ impl KafkaSource {
         handler: &mut dyn SourceHandler,
     ) {
         for element in self.consumer().position().iter().flat_map(TopicPartitionList::elements) {
-            let found = self.partitions.find(&self.topics, element.topic(), element.partition());
-            if let (Some((_, state)), Offset::Offset(position)) = (found, element.offset()) {
+            let Some(topic) = self.topics.iter().position(|topic| topic == element.topic()) else {
+                continue;
+            };
+            let at = TopicPartition { topic, partition: element.partition() };
+            let state = self.partitions.get_mut(at);
+            if let (Some(state), Offset::Offset(position)) = (state, element.offset()) {
                 state.set_position(position);
             }
         }
@@ -285,6 +374,15 @@ impl KafkaSource {
                 let offset = state.position();
                 state.confirmed_at = Some(asked_at);
                 handler.event(SourceEvent::EndReached { at, offset, confirmed_at: asked_at });
+            }
+            // What is held back has its records, and waits.
+            let drained = drained && !self.held_back[at.topic];
+            if drained
+                && !state.is_at_end()
+                && let Some(queue) = self.queues.get(at.topic)
+            {
+                // It may have been cut off, see `take_over` of an assignment.
+                queue.take_over(at.partition);
             }
             stalled += usize::from(state.is_stalled(drained, now, self.stalled_after));
         }
@@ -387,6 +485,12 @@ impl KafkaSource {
         self.set_paused(partitions, false);
     }
 
+    /// Lets these topics wait, one flag each: no records of them are handed out until they are let
+    /// go. Unlike a pause it costs nothing, and may change at every poll.
+    pub fn hold_back(&mut self, topics: &[bool]) {
+        self.held_back.copy_from_slice(topics);
+    }
+
     fn set_paused(&mut self, partitions: &[TopicPartition], paused: bool) {
         let mut list = TopicPartitionList::new();
         for &at in partitions {
@@ -428,6 +532,7 @@ impl KafkaSource {
     pub fn shut(&mut self, within: Duration) -> bool {
         let Some(consumer) = self.consumer.take() else { return true };
         consumer.context().close();
+        self.queues.clear();
         self.lookup.supersede(u64::MAX);
         let (done, closed) = channel();
         // Ending a consumer can take long when the brokers are away, so the thread does it.
@@ -440,6 +545,11 @@ impl Drop for KafkaSource {
     fn drop(&mut self) {
         self.shut(CLOSE_WITHIN);
     }
+}
+
+/// Only the oldest message format has no timestamp; then it is as old as its arrival.
+fn timestamp(millis: Option<i64>) -> Timestamp {
+    millis.map(Timestamp::from_millis).unwrap_or_else(clock::now)
 }
 
 /// How many partitions each topic has; `None`: there is no such topic. Waits for the brokers.

@@ -56,8 +56,8 @@ impl Installation {
         self.home.path()
     }
 
-    /// Lets every start listen on the same port, so that a scraper finds the next run too. It is none
-    /// of those that the system gives to connections, which could take it in between.
+    /// Lets every start listen on the same port, so that a scraper finds the next run too. It is
+    /// none of those that the system gives to connections, which could take it in between.
     pub fn keep_port(&mut self) {
         let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
         let first = 20_000 + (std::process::id() % 10_000) as u16;

@@ -5,6 +5,7 @@ mod alertmanager;
 mod census;
 mod daemon;
 mod faults;
+mod partitioning;
 mod prometheus;
 mod reload;
 mod retraining;

@@ -28,6 +28,7 @@ pub fn http(check: &mut Check<'_>, config: &Config) -> Option<HttpPlan> {
     });
     let series: u64 = check.bounded("http", "series_max", section.series_max, default.series_max);
     Some(HttpPlan {
+        show_values: section.show_values.or(default.show_values)?,
         listen: listen?,
         metrics_listen,
         web_config,

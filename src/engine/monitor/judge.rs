@@ -5,6 +5,7 @@ use super::{FeatureNote, Monitor};
 use crate::engine::drift::Statistic;
 use crate::engine::effect::{Effect, Judged};
 use crate::engine::estimate::Estimate;
+use crate::engine::history::MarkKind;
 use crate::engine::metric::{Metric, estimate};
 use crate::engine::model_shard::Partial;
 use crate::engine::policy::{Circumstances, Decision, Hold, Verdict, compare, threshold};
@@ -138,10 +139,18 @@ impl Monitor {
         effects: &mut Vec<Effect>,
     ) {
         let state = &mut self.state.policies[at];
+        let firing_before = state.firing.contains_key(range.version);
         let decision = state.decide(policy, range.version, finding.verdict, circumstances);
+        let firing = state.firing.contains_key(range.version);
         let reason = finding.reason.clone();
+        if firing != firing_before {
+            let kind = if firing { MarkKind::Firing } else { MarkKind::Cleared };
+            self.mark(kind, policy, range, circumstances.now, &reason);
+        }
+        let state = &self.state.policies[at];
         if let (Decision::Retrain, Action::Retrain { webhook, .. }) = (decision, &policy.action) {
             let streak = state.streak(range.version);
+            self.mark(MarkKind::Request, policy, range, circumstances.now, &reason);
             let evidence = self.evidence(shards, policy, range, finding, streak);
             let request = evidence.into_request(webhook.clone(), circumstances.due);
             effects.push(Effect::Request { request });

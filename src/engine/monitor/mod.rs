@@ -6,6 +6,7 @@
 mod alert;
 mod firing;
 mod judge;
+mod record;
 mod report;
 
 pub use alert::{AlertOutcome, ExternalAlert};
@@ -13,6 +14,7 @@ pub use report::{DriftReport, ModelReport, SliceReport, VersionReport, WindowRep
 
 use super::drift::FeatureDrift;
 use super::effect::{Effect, FiringKind};
+use super::history::History;
 use super::model_shard::{ModelContext, Partial};
 use super::outbox::Outbox;
 use super::pane::{PaneKey, Released};
@@ -98,6 +100,8 @@ pub struct Monitor {
     /// How many shards must have reported before a window closes.
     pub expected_shards: usize,
     pub state: MonitorState,
+    /// What the newest windows looked like; a section of its own in the checkpoint.
+    pub history: History,
     /// Fired windows that changed since, and when they last fired by our clock.
     changed: BTreeSet<WindowKey>,
     fired_at: BTreeMap<WindowKey, Timestamp>,
@@ -106,6 +110,7 @@ pub struct Monitor {
 impl Monitor {
     pub fn new(context: Arc<ModelContext>, topic: Arc<str>) -> Self {
         let mut monitor = Self {
+            history: History::new(&context.spec),
             context,
             topic,
             expected_shards: usize::MAX,

@@ -4,6 +4,8 @@
 //! says, on the loopback address unless told otherwise; [`Security`] decides who may do what.
 
 mod alertmanager;
+pub mod api;
+mod page;
 mod passwords;
 mod reload;
 mod security;
@@ -13,6 +15,7 @@ pub use alertmanager::{
     ALERTS_MAX, AlertAnswer, AlertClient, AlertDesk, AlertJob, NOTIFICATION_BYTES_MAX, ToldAlert,
     alert_routes, alerts,
 };
+pub use page::page;
 pub use reload::{Reload, ReloadFault, reload_routes};
 pub use security::{ALERTS_PATH, Peer, Rules, Security};
 pub use server::{HttpError, bind, serve, serve_secured};
@@ -38,6 +41,7 @@ use tokio::sync::watch;
 
 /// Each endpoint with a word on it, for the list that `/` and a 404 show.
 pub const ENDPOINTS: &[(&str, &str)] = &[
+    ("/", "the page"),
     ("/metrics", "metrics in Prometheus' text format"),
     ("/-/healthy", "200 while the process runs"),
     ("/-/ready", "200 when ready, else 503 with the reason"),
@@ -146,7 +150,7 @@ impl HttpState {
         limits: Limits,
     ) -> Self {
         let count = |endpoint: &'static str| telemetry.counter(&HTTP_REQUESTS, &[endpoint]);
-        let endpoints = ENDPOINTS.iter().map(|(path, _)| *path).chain(["/", "/api"]);
+        let endpoints = ENDPOINTS.iter().map(|(path, _)| *path).chain(["/page", "/api"]);
         let counters = Counters {
             by_endpoint: endpoints.map(|path| (path, count(path))).collect(),
             other: count("other"),
@@ -177,9 +181,10 @@ impl HttpState {
 
     fn count(&self, path: &str) {
         let path = match path {
-            _ if security::is_alerts(path) => ALERTS_PATH,
-            _ if path.starts_with("/api/") => "/api",
-            other => other,
+            path if security::is_alerts(path) => ALERTS_PATH,
+            path if path.starts_with("/api/") => "/api",
+            path if path.starts_with("/page/") => "/page",
+            path => path,
         };
         self.counters.by_endpoint.get(path).unwrap_or(&self.counters.other).add(1);
     }
@@ -204,11 +209,6 @@ pub fn metrics_router(state: HttpState) -> Router {
         .route("/metrics", get(metrics))
         .with_state(state.clone())
         .layer(from_fn_with_state(state, around))
-}
-
-/// A list of the endpoints, until there is a page: merge it into `more`.
-pub fn index() -> Router {
-    Router::new().route("/", get(async || list("tidemark\n\n")))
 }
 
 fn list(head: &str) -> String {
