@@ -4,8 +4,8 @@
 //! decided by [`Priority`], not by chance, and is counted in `tidemark_series_dropped`.
 
 use super::telemetry_families::{
-    FamilyDef, Kind, SERIES_DROPPED, SNAPSHOT_TIMESTAMP, Scope, Source,
-    baseline_family, metric_families,
+    FamilyDef, Kind, SERIES_DROPPED, SNAPSHOT_TIMESTAMP, Scope, Source, baseline_family,
+    metric_families,
 };
 use crate::engine::estimate::Estimate;
 use crate::engine::metric::Metric;
