@@ -71,6 +71,9 @@ function shape(data) {
   return JSON.stringify([data.height, data.lines.map((line) => [line.name, line.role, Boolean(line.lower), line.dash])]);
 }
 
+/** All that is drawn: while it is the same, nothing is drawn again. */
+const numbers = (data) => JSON.stringify([columns(data), data.marks, data.levels, data.range]);
+
 function options(state) {
   const { data } = state;
   const series = [{}];
@@ -106,7 +109,7 @@ function options(state) {
     },
     series, bands,
     axes: [
-      { ...axis, grid: { show: false }, space: 76, size: 28,
+      { ...axis, grid: { show: false }, space: 76, size: 28, incrs: steps(data),
         values: (chart, at) => axisTimes(at, state.data.now) },
       { ...axis, grid: { stroke: css('--line'), width: 1 }, size: 52, space: data.height < 120 ? 24 : 34,
         splits: data.domain ? () => middle(data.domain) : undefined,
@@ -118,6 +121,13 @@ function options(state) {
       setSelect: [(chart) => select(chart, state)],
     },
   };
+}
+
+/** Steps of the time axis: whole minutes, unless windows are shorter. */
+function steps({ every }) {
+  const seconds = every < 60 ? [1, 2, 5, 10, 15, 30] : [];
+  return [...seconds, ...[1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720].map((minutes) => 60 * minutes),
+    ...[1, 2, 3, 7, 14, 28, 56, 112, 364].map((days) => 86400 * days)];
 }
 
 const middle = ([low, high]) => [low, (low + high) / 2, high];
@@ -252,6 +262,7 @@ function draw(state) {
   state.chart?.destroy();
   state.chart = new window.uPlot(options(state), columns(state.data), state.place);
   state.shape = shape(state.data);
+  state.numbers = numbers(state.data);
   tell(state);
 }
 
@@ -299,7 +310,8 @@ export const timeChart = {
     state.data = data;
     state.place.setAttribute('aria-label', label(data));
     if (shape(data) !== state.shape) draw(state);
-    else {
+    else if (numbers(data) !== state.numbers) {
+      state.numbers = numbers(data);
       state.chart.setData(columns(data));
       tell(state);
     }

@@ -86,10 +86,12 @@ export function span(seconds) {
   const units = [['d', 86400], ['h', 3600], ['min', 60], ['s', 1]];
   const first = units.findIndex(([, length]) => size >= length);
   const [unit, length] = units[first];
-  const whole = Math.floor(size / length);
   const [below, small] = units[Math.min(first + 1, 3)];
-  const rest = Math.round((size - whole * length) / small);
-  return whole >= 10 || rest === 0 || first === 3 ? `${Math.round(size / length)} ${unit}` : `${whole} ${unit} ${rest} ${below}`;
+  if (first === 3 || size >= 10 * length) return `${Math.round(size / length)} ${unit}`;
+  // In the smaller unit first, so that nothing is rounded up to a whole one of the larger.
+  const all = Math.round(size / small);
+  const [whole, rest] = [Math.floor((all * small) / length), all % (length / small)];
+  return rest === 0 ? `${whole} ${unit}` : `${whole} ${unit} ${rest} ${below}`;
 }
 
 export function ago(at, now) {

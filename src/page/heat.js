@@ -19,9 +19,8 @@ function scale(style) {
 }
 
 function draw(state) {
-  const { canvas, data } = state;
-  const width = Math.max(canvas.clientWidth, 1);
-  const height = Math.max(canvas.clientHeight, 1);
+  const { canvas, data, width, height } = state;
+  if (width === undefined) return;
   const ratio = devicePixelRatio;
   const seen = JSON.stringify([data.values, data.max, data.cursor, width, height, ratio, document.documentElement.dataset.theme]);
   if (seen === state.seen) return;
@@ -69,14 +68,18 @@ export const strip = {
     canvas.addEventListener('click', (event) => state.data.onopen(at(event)));
     state.ontheme = () => draw(state);
     window.addEventListener('themechange', state.ontheme);
-    state.resize = new ResizeObserver(() => draw(state));
+    // The observer tells the size, so that drawing asks for no layout.
+    state.resize = new ResizeObserver(([{ contentRect }]) => {
+      state.width = Math.max(contentRect.width, 1);
+      state.height = Math.max(contentRect.height, 1);
+      draw(state);
+    });
     state.resize.observe(canvas);
-    draw(state);
     return state;
   },
   update(state, data) {
     state.data = data;
-    state.canvas.setAttribute('aria-label', data.label);
+    if (state.canvas.getAttribute('aria-label') !== data.label) state.canvas.setAttribute('aria-label', data.label);
     draw(state);
   },
   destroy(state) {

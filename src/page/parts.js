@@ -55,7 +55,7 @@ export function empty(text) {
 
 /** Rows under named columns: `columns` are `{ title, cell(row), number?, class? }`; `low`: it scrolls by itself. */
 export function table(label, columns, rows, keyOf, low = false) {
-  return h('div', { class: low ? 'scroll low' : 'scroll', tabindex: '0', role: 'region', 'aria-label': label },
+  return h('div', { class: low ? 'scroll low' : 'scroll', tabindex: '0', role: 'group', 'aria-label': label },
     h('table', null,
       h('caption', { class: 'unseen' }, label),
       h('thead', null, h('tr', null, columns.map((column) => h('th',

@@ -93,7 +93,9 @@ def summary(world, model, now):
         "headline": None if fresh else {
             "metric": "accuracy", "window": "1m", "window_end": ends[-3], "version": "v7", "estimate": estimate,
             "baseline": {"value": 0.86, "source": "profile"}, "coverage": 0.96},
-        "versions": [] if fresh else [
+        "versions": [
+            {"version": "v1", "first_prediction_at": now - 20, "last_prediction_at": now - 2, "predictions": 400,
+             "labeled": 12, "profile_hash": None, "reference": None, "baseline": {}}] if fresh else [
             {"version": "v7", "first_prediction_at": now - 90 * SIZE, "last_prediction_at": now - 2,
              "predictions": 120000, "labeled": 115000, "profile_hash": "a1b2c3d4", "reference": "own",
              "baseline": {"accuracy": 0.86, "roc_auc": 0.91}},

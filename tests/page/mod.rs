@@ -64,7 +64,7 @@ fn with_fifty_models_two_hundred_features_and_hostile_names_every_view_is_whole(
         ("page-two", "#/?page=2", "26–50 of 50"),
         ("model", "#/models/income", script),
         ("model-slice", "#/models/income?slice=name%3D%3Cscript%3Ealert(1)%3C%2Fscript%3E", script),
-        ("model-fresh", "#/models/model-03", "No 1m window has closed"),
+        ("model-fresh", "#/models/model-03", "the first 1m window"),
         ("drift", "#/models/income/drift", script),
         ("drift-last", "#/models/income/drift?page=5", "feature_199"),
         ("feature", "#/models/income/features/hours-per-week", "Median"),
@@ -185,7 +185,7 @@ fn a_theme_is_kept_and_a_daemon_that_is_gone_is_said() {
     // What was chosen again is what the system prefers: from now on that is followed.
     browser.evaluate("document.querySelector('button.theme').click()");
     browser.look(PHONE_DARK);
-    assert_eq!(browser.evaluate(theme), "dark");
+    browser.wait(&format!("{theme} === 'dark'"), 20);
     assert!(browser.problems().is_empty());
 
     drop(fixture);

@@ -14,10 +14,12 @@ const SCALE_MIN = 0.1;
 
 /** Which cell is pointed at or chosen by the keys. */
 let cursor = null;
+let drawing = false;
 const move = (to) => {
   if (cursor?.row === to?.row && cursor?.column === to?.column) return;
+  if (!drawing) requestAnimationFrame(() => { drawing = false; window.dispatchEvent(new Event('redraw')); });
+  drawing = true;
   cursor = to;
-  window.dispatchEvent(new Event('redraw'));
 };
 
 export const drift = {
@@ -50,7 +52,7 @@ function heat(model, choices, data, route, now) {
   },
   h('p', { class: 'readout', 'aria-live': 'polite' }, read(rows, ends, data.statistic, now)),
   h('div', {
-    class: 'heat', tabindex: '0', role: 'region', onkeydown: keys, onblur: () => move(null),
+    class: 'heat', tabindex: '0', role: 'group', onkeydown: keys, onblur: () => move(null),
     'aria-label': 'Heat map of drift, features by windows. The arrow keys move from cell to cell, Enter opens the feature.',
   }, h('table', { class: 'heat-table' },
     h('caption', { class: 'unseen' }, 'Drift of each feature'),
@@ -61,7 +63,7 @@ function heat(model, choices, data, route, now) {
       h('th', { scope: 'col', class: 'number wide-only' }, 'Missing'), h('th', { scope: 'col', class: 'number wide-only' }, 'New or outside'))),
     h('tbody', null, rows.map((row, index) => h('tr', { key: row.feature },
       h('th', { scope: 'row' }, link(name(row.feature, 42), to(row.feature)), row.output ? h('span', { class: 'tag' }, 'output') : null,
-        row.material ? h('span', { class: 'tag drifted', title: 'above what a policy or the noise of the reference calls material' }, '◆ drifted') : null),
+        row.material ? h('span', { class: 'tag drifted', title: 'above what a policy or the noise of the reference calls material' }, '◆', h('span', { class: 'wide-only' }, ' drifted')) : null),
       h('td', { class: 'heat-cell' }, h('div', {
         widget: strip, data: {
           values: row.line, max, cursor: cursor?.row === index ? cursor.column : null,

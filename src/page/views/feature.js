@@ -30,14 +30,14 @@ function tiles(data) {
     ['New values', data.new_share], ['Out of range', data.out_of_range_share], ['Invalid', data.invalid_share],
   ].filter(([, number]) => typeof number === 'number');
   return h('dl', { class: 'tiles wide', key: 'tiles' },
-    statistics.map(([key, number]) => tile(NAMES[key] ?? words(key), effect(number), ['js', 'ks', 'psi', 'l_infinity'].includes(key) ? words(key) : 'drift')),
+    statistics.map(([key, number]) => tile(words(key), effect(number), NAMES[key] ?? 'drift')),
     quality.map(([title, number, before]) => tile(title, share(number),
       typeof before === 'number' ? `${share(before)} in reference` : 'of predictions')));
 }
 
 const NAMES = {
-  psi: 'Population stability', js: 'Jensen–Shannon', ks: 'Kolmogorov–Smirnov', wasserstein: 'Wasserstein', chi_square: 'Chi-square',
-  l_infinity: 'Largest difference',
+  psi: 'population stability', js: 'Jensen–Shannon', ks: 'Kolmogorov–Smirnov', wasserstein: 'scaled distance', chi_square: 'two samples',
+  l_infinity: 'largest difference',
 };
 
 const tile = (title, number, note) => h('div', { key: title }, h('dt', null, title), h('dd', null, h('strong', null, number), h('span', null, note)));
@@ -119,7 +119,7 @@ function quantiles({ reference, current }) {
     title, before: reference?.quantiles?.[key] ?? reference?.[key], now: current?.quantiles?.[key] ?? current?.[key],
   })).filter((row) => typeof row.before === 'number' || typeof row.now === 'number');
   return panel('Quantiles', { id: 'quantiles' }, table('Quantiles', [
-    { title: '', head: true, cell: (row) => row.title },
+    { title: 'Quantile', head: true, cell: (row) => row.title },
     { title: 'Reference', number: true, cell: (row) => digits(row.before) },
     { title: 'Now', number: true, cell: (row) => h('strong', null, digits(row.now)) },
   ], rows));

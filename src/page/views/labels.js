@@ -30,7 +30,7 @@ function delay({ delay: all }) {
   return panel('Delay from prediction to label', { id: 'delay', note: `${count(all.count)} labels, mean ${span(all.mean)}` },
     table('Delay', [
       { title: 'Delay', head: true, cell: (row) => row.title },
-      { title: '', class: 'bar-cell', cell: (row) => bar(row.number, max) },
+      { title: h('span', { class: 'unseen' }, 'Picture'), class: 'bar-cell', cell: (row) => bar(row.number, max) },
       { title: 'Labels', number: true, cell: (row) => count(row.number) },
       { title: 'By then', number: true, help: 'share of all labels that came at most so late', cell: (row) => share(row.below) },
     ], shown, (row) => row.title));

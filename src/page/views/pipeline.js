@@ -15,7 +15,8 @@ export const pipeline = {
       h('h1', null, 'Pipeline'),
       data?.last_error ? h('p', { class: 'banner warning', role: 'status' }, `The broker’s last error: ${clip(data.last_error, 300)}`) : null,
       data ? [tiles(data, now), h('div', { class: 'grid' }, data.topics.map((topic) => partitions(topic, now)),
-        watermarks(data, now), checkpoints(data, now), refused(data), rows(data), daemon(status, now))]
+        h('div', { class: 'stack', key: 'left' }, watermarks(data, now), refused(data)),
+        h('div', { class: 'stack', key: 'right' }, checkpoints(data, now), rows(data), daemon(status, now)))]
         : h('p', { class: 'quiet' }, error ? error.message : 'Loading …'),
     ];
   },
@@ -51,7 +52,7 @@ function partitions(topic, now) {
 }
 
 function watermarks(data, now) {
-  return panel('Watermarks', { id: 'watermarks', wide: data.watermarks.length > 8, note: 'up to when a model’s inputs are complete' }, table('Watermarks', [
+  return panel('Watermarks', { id: 'watermarks', note: 'up to when a model’s inputs are complete' }, table('Watermarks', [
     { title: 'Model', head: true, cell: (one) => link(name(one.model), address(['models', one.model])) },
     { title: 'Predictions to', number: true, cell: (one) => atClock(one.predictions_closing, now) },
     { title: 'Labels to', number: true, cell: (one) => (one.labels_silent ? badge('warning', 'silent') : atClock(one.labels_closing, now)) },

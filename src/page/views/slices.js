@@ -8,7 +8,6 @@ import { address } from '../router.js';
 import { awaited, frame, part, pathsOf } from './frame.js';
 
 const PAGE = 50;
-const WIDTH = 240;
 
 export const slices = {
   title: (route) => `Slices of ${route.path[1]}`,
@@ -61,7 +60,8 @@ function domain(data) {
   return [low - room, high + room];
 }
 
-const place = ([low, high], number) => (6 + ((number - low) / (high - low)) * (WIDTH - 12)).toFixed(1);
+/** Across the picture, in percent: it is as wide as there is room. */
+const place = ([low, high], number) => `${(3 + (94 * (number - low)) / (high - low)).toFixed(2)}%`;
 
 function axis([low, high], metric) {
   return h('span', { class: 'axis' }, h('span', null, value(Math.max(low, 0), metric)),
@@ -72,12 +72,14 @@ function whiskers({ estimate, rest, slice }, scale, metric) {
   if (typeof estimate?.value !== 'number') return null;
   const x = (number) => place(scale, number);
   const bounded = typeof estimate.lower === 'number' && typeof estimate.upper === 'number';
+  const line = (kind, from, to, y1, y2) => h('line', { class: kind, x1: from, x2: to, y1, y2 });
+  const end = (number) => line('whisker', x(number), x(number), 7, 15);
   return h('svg', {
-    class: 'whiskers', viewBox: `0 0 ${WIDTH} 22`, width: WIDTH, height: 22, role: 'img',
+    class: 'whiskers', height: 22, role: 'img',
     'aria-label': `${slice.name}: ${value(estimate.value, metric)} ${interval(estimate, metric)}, the rest ${value(rest?.value, metric)}`,
   },
-  h('path', { class: 'whisker-base', d: `M0 11H${WIDTH}` }),
-  bounded ? h('path', { class: 'whisker', d: `M${x(estimate.lower)} 11H${x(estimate.upper)}M${x(estimate.lower)} 7V15M${x(estimate.upper)} 7V15` }) : null,
-  typeof rest?.value === 'number' ? h('path', { class: 'whisker-rest', d: `M${x(rest.value)} 3V19` }) : null,
+  line('whisker-base', 0, '100%', 11, 11),
+  bounded ? [line('whisker', x(estimate.lower), x(estimate.upper), 11, 11), end(estimate.lower), end(estimate.upper)] : null,
+  typeof rest?.value === 'number' ? line('whisker-rest', x(rest.value), x(rest.value), 3, 19) : null,
   h('circle', { class: 'whisker-dot', cx: x(estimate.value), cy: 11, r: 4.5 }));
 }
