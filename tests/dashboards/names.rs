@@ -1,8 +1,6 @@
 //! Panels, variables, rules and runbooks name only metrics, labels and panels that exist.
 
-use super::files::{
-    alerts, dashboards, file, list, panel_queries, rule_queries, rules, string, text,
-};
+use super::files::{alerts, dashboards, file, panel_queries, rule_queries, rules, string, text};
 use super::labels::{Known, Labels};
 use std::collections::BTreeSet;
 

@@ -155,8 +155,8 @@ pub fn divided(rules: &str, by: u32) -> String {
     for line in rules.lines() {
         out += &match line.split_once("# seconds") {
             // Only the last number before the comment is one of seconds.
-            Some((code, _)) => divide_last_number(code, by),
-            None => divide_durations(line, by),
+            Some((code, _)) if !code.starts_with('#') => divide_last_number(code, by),
+            _ => divide_durations(line, by),
         };
         out.push('\n');
     }
@@ -215,6 +215,7 @@ fn durations_are_divided_and_event_time_is_not() {
         ("(time() - rate(x[1m]) < 120) # seconds", "(time() - rate(x[1000ms]) < 2) "),
         ("model_version:tidemark_behind_newest:seconds < 900", ""),
         ("summary: for what it is [here]", ""),
+        ("# A number before `# seconds` is divided.", ""),
     ] {
         let expected = if expected.is_empty() { rule } else { expected };
         assert_eq!(divided(rule, 60), format!("{expected}\n"));

@@ -88,10 +88,6 @@ impl Prometheus {
         Self::start(&config, &[])
     }
 
-    pub fn port(&self) -> u16 {
-        self.server.port
-    }
-
     /// The `data` of an answer of the API.
     pub fn ask(&self, path: &str) -> Value {
         let (status, body) = get(self.server.port, path).expect("prometheus answers");
