@@ -13,6 +13,7 @@ mod kafka_context;
 mod kafka_lookup;
 mod kafka_message;
 mod kafka_partitions;
+mod kafka_poll;
 mod kafka_queue;
 mod kafka_settings;
 mod kafka_source;
