@@ -35,6 +35,7 @@ pub struct Intake {
     next_offset: i64,
     /// Records at hand; a batch is applied when it is large enough.
     records: usize,
+    bytes: u64,
     pub dead_letters: Option<DeadLetters>,
 }
 
@@ -89,6 +90,7 @@ impl Intake {
             counted: InputTally::default(),
             next_offset: 0,
             records: 0,
+            bytes: 0,
             dead_letters,
         }
     }
@@ -131,9 +133,8 @@ impl Intake {
         count(&mut self.counted, &outcome);
         self.next_offset = record.offset + 1;
         self.records += 1;
+        self.bytes += record.payload.map_or(0, <[u8]>::len) as u64;
         let meters = &mut self.meters[topic];
-        meters.records.add(1);
-        meters.bytes.add(record.payload.map_or(0, <[u8]>::len) as u64);
         if let Some(first) = refusals.first() {
             refuse(self.dead_letters.as_mut(), role, record, first, refusals.len(), meters);
         }
@@ -155,6 +156,7 @@ impl Intake {
         self.current = Some((topic, partition));
         self.counted = InputTally::default();
         self.records = 0;
+        self.bytes = 0;
     }
 
     /// Where the rows at hand belong.
@@ -207,6 +209,8 @@ impl Intake {
     pub fn apply(&mut self, shard: &mut Shard) {
         let Some((topic, partition)) = self.current.take() else { return };
         let key: InputKey = self.topics[topic].input(partition);
+        self.meters[topic].records.add(self.records as u64);
+        self.meters[topic].bytes.add(self.bytes);
         match &self.outputs[topic] {
             Output::Predictions(output) => {
                 shard.apply_predictions(key, &output.batches, &self.counted, self.next_offset);

@@ -8,7 +8,7 @@ use super::event::{ClassCode, PredictionBatch};
 use super::labels::Contribution;
 use super::layouts::ProfileLayout;
 use super::score::Resolution;
-use super::sketch::feature::FeatureSketch;
+use super::sketch::feature::{FeatureSketch, merge_features};
 use super::sketch::{PerformanceCells, Sign, Sketch};
 use super::sketch::{ScoreCells, ScoredPrediction, Terms};
 use super::slice::SliceKey;
@@ -185,16 +185,6 @@ impl VersionPane {
         self.features = Vec::new();
         self.score = FeatureSketch::default();
         self.classes = FeatureSketch::default();
-    }
-}
-
-/// Adds sketches feature by feature; an empty list is all zeros.
-pub fn merge_features(into: &mut Vec<FeatureSketch>, from: &[FeatureSketch]) {
-    if into.len() < from.len() {
-        into.resize_with(from.len(), FeatureSketch::default);
-    }
-    for (into, from) in into.iter_mut().zip(from) {
-        into.merge(from);
     }
 }
 

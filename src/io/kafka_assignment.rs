@@ -142,9 +142,9 @@ impl KafkaSource {
         handler.event(SourceEvent::Assigned(&offsets));
     }
 
-    /// Lets what is read of these partitions flow into their topics' queues. Before they are assigned,
-    /// so that nothing flows elsewhere; and after it, for librdkafka ends what flows from a
-    /// partition when it gets to giving it up, which may be later than a new assignment.
+    /// Lets what is read of these partitions flow into their topics' queues. Before they are
+    /// assigned, so that nothing flows elsewhere; and after it, for librdkafka cuts a partition off
+    /// when it gets to giving it up, which may be later than a new assignment.
     fn take_over(&self, resolved: &[Resolved]) {
         for Resolved { at, .. } in resolved {
             if let Some(queue) = self.queues.get(at.topic) {

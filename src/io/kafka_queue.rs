@@ -1,10 +1,10 @@
 //! Queues of librdkafka's that hold the records of one topic, taken out many at a time.
 //!
 //! The only unsafe code of this program. The client library hands records out one by one, with a
-//! lock, two looks at the clock and an allocation each; so many at a time they cost a third. And with a queue
-//! for each topic the source decides which topic goes on: what is not taken out stays where it is,
-//! and librdkafka stops fetching when it holds enough. (Pausing a partition instead throws away what
-//! was fetched.)
+//! lock, two looks at the clock and an allocation each; many at a time they cost a third of that.
+//! And with a queue for each topic the source decides which topic goes on: what is not taken out
+//! stays where it is, and librdkafka stops fetching when it holds enough. (Pausing a partition
+//! instead throws away what was fetched.)
 //!
 //! Invariants: a queue is gone before its client is, for it holds the client; a message is
 //! destroyed exactly once, when the loop over its batch moves on or unwinds; nothing borrowed from
@@ -108,7 +108,6 @@ impl TopicQueue {
         let code = RDKafkaErrorCode::from(message.err);
         match code {
             RDKafkaErrorCode::NoError => Ok(Taken(message)),
-            RDKafkaErrorCode::PartitionEOF => Err(KafkaError::PartitionEOF(message.partition)),
             code => {
                 // SAFETY: the text is part of the message, and ends with a zero.
                 let reason = unsafe {

@@ -6,8 +6,6 @@ use std::time::{Duration, Instant};
 
 use rdkafka::config::FromClientConfig;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::clock;
@@ -17,16 +15,14 @@ use super::kafka::{
 };
 use super::kafka_assignment::{COUNTS_EVERY, COUNTS_EVERY_MISSING, start_consumer};
 use super::kafka_lookup::{Answer, Asked, Client, Job, Lookup, partition_count};
-use super::kafka_message::MessageHeaders;
 use super::kafka_partitions::Partitions;
 use super::kafka_queue::TopicQueue;
 use super::kafka_settings::describe;
-use crate::decode::record::Record;
 use crate::engine::time::Timestamp;
 
 /// While nothing happens, `poll` looks so often for records and for answers.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
-/// After a partition's end was signalled the log ends are asked for, at most this often.
+/// When records have run out the log ends are asked for, at most this often.
 const LOG_ENDS_GAP: Duration = Duration::from_millis(50);
 /// Errors that librdkafka gets over by itself are logged at most this often.
 const ERROR_LOG_EVERY: Duration = Duration::from_secs(10);
@@ -34,8 +30,6 @@ const ERROR_LOG_EVERY: Duration = Duration::from_secs(10);
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 /// A consumer that stalls again and again is made anew at most this rarely.
 const STALLED_AFTER_MAX: Duration = Duration::from_secs(3_600);
-/// A static member that is fenced again within this time has a rival of the same name.
-const FENCED_AGAIN: Duration = Duration::from_secs(300);
 
 /// Reads topics of one Kafka cluster. See the module's head.
 pub struct KafkaSource {
@@ -49,9 +43,9 @@ pub struct KafkaSource {
     /// One a topic, of this consumer.
     pub(super) queues: Vec<TopicQueue>,
     /// The topic whose turn it is to be first.
-    turn: usize,
+    pub(super) turn: usize,
     /// Topics that wait for others, see [`Self::hold_back`].
-    held_back: Vec<bool>,
+    pub(super) held_back: Vec<bool>,
     /// Counts assignments, so that a late answer is not taken for this one's.
     pub(super) generation: u64,
     /// A Resolve job is under way for this assignment.
@@ -60,8 +54,10 @@ pub struct KafkaSource {
     pub(super) log_ends_due: Instant,
     pub(super) counts_asked: bool,
     pub(super) counts_due: Instant,
-    /// A partition's end was signalled since the log ends were last asked for.
+    /// Records ran out since the log ends were last asked for.
     pub(super) end_signalled: bool,
+    /// Records were handed out since.
+    pub(super) shown: bool,
     /// A poll has found nothing queued since the log ends were last asked for.
     pub(super) drained: bool,
     pub(super) stalled_after: Duration,
@@ -105,6 +101,7 @@ impl KafkaSource {
             counts_asked: false,
             counts_due: now,
             end_signalled: false,
+            shown: false,
             drained: false,
             stalled_after: options.stalled_after,
             error_log_due: None,
@@ -166,146 +163,6 @@ impl KafkaSource {
         self.take_rebalances(handler);
         self.take_notes();
         count
-    }
-
-    /// Lets the client do what it has to, and takes what it hands out itself: its errors; records
-    /// only if there are no queues.
-    fn poll_client(
-        &mut self,
-        wait: Duration,
-        max: usize,
-        handler: &mut dyn SourceHandler,
-    ) -> usize {
-        let consumer = Arc::clone(self.consumer());
-        let (mut wait, mut count) = (wait, 0);
-        while count < max && !self.fenced {
-            match consumer.poll(wait) {
-                None => break,
-                Some(Ok(message)) => {
-                    count += usize::from(self.hand_out_borrowed(&message, handler))
-                }
-                Some(Err(error)) => self.take_poll_error(&error, handler),
-            }
-            wait = Duration::ZERO;
-        }
-        count
-    }
-
-    /// Takes what has come for the topics that are not held back, each its share.
-    fn drain_queues(&mut self, max: usize, handler: &mut dyn SourceHandler) -> usize {
-        let mut queues = std::mem::take(&mut self.queues);
-        let open = self.held_back.iter().filter(|held| !**held).count();
-        let share = max.div_ceil(open.max(1));
-        let (mut count, mut taken, mut all) = (0, 0, true);
-        self.turn = (self.turn + 1) % self.topics.len().max(1);
-        for step in 0..queues.len() {
-            let topic = (self.turn + step) % queues.len();
-            let mut left = if self.held_back[topic] { 0 } else { share.min(max - taken) };
-            while left > 0 {
-                let drained = queues[topic].drain(left, |found| match found {
-                    Ok(message) => {
-                        let at = TopicPartition { topic, partition: message.partition() };
-                        let record = Record {
-                            partition: message.partition(),
-                            offset: message.offset(),
-                            timestamp: timestamp(message.timestamp_millis()),
-                            key: message.key(),
-                            payload: message.payload(),
-                            headers: &message,
-                        };
-                        count += usize::from(self.hand_out(at, record, handler));
-                    }
-                    Err(error) => self.take_poll_error(&error, handler),
-                });
-                taken += drained;
-                left -= drained;
-                if drained == 0 {
-                    break;
-                }
-            }
-            all &= left > 0 || self.held_back[topic];
-        }
-        self.drained |= all;
-        self.queues = queues;
-        count
-    }
-
-    /// True if the record was one that the handler should see.
-    fn hand_out(
-        &mut self,
-        at: TopicPartition,
-        record: Record<'_>,
-        handler: &mut dyn SourceHandler,
-    ) -> bool {
-        let expected = self.partitions.get_mut(at).filter(|state| record.offset >= state.next);
-        let Some(state) = expected else {
-            self.status.discarded += 1;
-            return false;
-        };
-        state.advance(record.offset + 1, record.timestamp);
-        handler.event(SourceEvent::Record { topic: at.topic, record });
-        true
-    }
-
-    fn hand_out_borrowed(
-        &mut self,
-        message: &BorrowedMessage<'_>,
-        handler: &mut dyn SourceHandler,
-    ) -> bool {
-        let partition = message.partition();
-        let topic = self.topics.iter().position(|topic| topic == message.topic());
-        let headers = MessageHeaders(message);
-        let record = Record {
-            partition,
-            offset: message.offset(),
-            timestamp: timestamp(message.timestamp().to_millis()),
-            key: message.key(),
-            payload: message.payload(),
-            headers: &headers,
-        };
-        let at = TopicPartition { topic: topic.unwrap_or(usize::MAX), partition };
-        self.hand_out(at, record, handler)
-    }
-
-    fn take_poll_error(&mut self, error: &KafkaError, handler: &mut dyn SourceHandler) {
-        let code = error.rdkafka_error_code();
-        match (error, code) {
-            (KafkaError::PartitionEOF(_), _) => self.end_signalled = true,
-            // A commit that was on its way when the session ended comes back like this: it is our
-            // own past that was fenced. For librdkafka that is the end; for us once in a while it
-            // is not.
-            (KafkaError::MessageConsumptionFatal(RDKafkaErrorCode::FencedInstanceId), _)
-                if self.may_be_fenced() =>
-            {
-                tracing::warn!("fenced as a static member of the group, starting a new consumer");
-                self.fenced_at = Some(clock::monotonic());
-                self.fenced = true;
-            }
-            (KafkaError::MessageConsumptionFatal(_), _) => {
-                let message = describe(error);
-                tracing::error!(error = %message, "the kafka consumer cannot go on");
-                handler.event(SourceEvent::Fatal { message });
-            }
-            // Retention has passed a position while we were reading: start over from all
-            // positions, which tells which one it was.
-            (_, Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange)) => {
-                let partitions = self.partitions.iter().map(|(at, _)| at).collect();
-                self.start_over(partitions, handler);
-            }
-            (
-                _,
-                Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic),
-            ) => {
-                self.counts_due = clock::monotonic();
-            }
-            // The context has the text of every other one.
-            _ => {}
-        }
-    }
-
-    fn may_be_fenced(&self) -> bool {
-        let now = clock::monotonic();
-        self.fenced_at.is_none_or(|last| now.duration_since(last) >= FENCED_AGAIN)
     }
 
     fn take_answers(&mut self, handler: &mut dyn SourceHandler) {
@@ -528,8 +385,7 @@ impl KafkaSource {
         self.shut(within)
     }
 
-    /// As [`Self::close`], for one that is dropped later and not used any more.
-    pub fn shut(&mut self, within: Duration) -> bool {
+    fn shut(&mut self, within: Duration) -> bool {
         let Some(consumer) = self.consumer.take() else { return true };
         consumer.context().close();
         self.queues.clear();
@@ -545,11 +401,6 @@ impl Drop for KafkaSource {
     fn drop(&mut self) {
         self.shut(CLOSE_WITHIN);
     }
-}
-
-/// Only the oldest message format has no timestamp; then it is as old as its arrival.
-fn timestamp(millis: Option<i64>) -> Timestamp {
-    millis.map(Timestamp::from_millis).unwrap_or_else(clock::now)
 }
 
 /// How many partitions each topic has; `None`: there is no such topic. Waits for the brokers.

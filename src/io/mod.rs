@@ -14,6 +14,7 @@ mod kafka_lookup;
 mod kafka_message;
 pub mod kafka_partitioner;
 mod kafka_partitions;
+mod kafka_poll;
 mod kafka_queue;
 mod kafka_settings;
 mod kafka_source;

@@ -25,7 +25,10 @@ pub const OWNED_PROPERTIES: &[(&str, &str)] = &[
     ("offset.store.method", "offsets belong to the checkpoints"),
     ("offset.store.path", "offsets belong to the checkpoints"),
     ("auto.offset.reset", "a gap is reported and never skipped; set `start` of a model"),
-    ("enable.partition.eof", "it tells when a partition is at its end"),
+    (
+        "enable.partition.eof",
+        "librdkafka takes the end for a record when it hands out many at once",
+    ),
     ("allow.auto.create.topics", "a misspelt topic would be created"),
     ("partition.assignment.strategy", "only `range` gives one member both topics' partitions"),
     ("group.protocol", "only `classic` keeps the partitions of several topics together"),
