@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod checkpoint;
+mod compare;
 mod config;
 mod decode;
 mod demo;
