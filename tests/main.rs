@@ -3,6 +3,7 @@
 
 mod api;
 mod checkpoint;
+mod compare;
 mod config;
 mod dashboards;
 mod decode;

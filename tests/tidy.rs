@@ -5,10 +5,11 @@ use std::fs;
 use std::path::Path;
 
 /// Each part and the parts of ours that it may name. Pure decisions know nothing of the edges.
-const MAY_IMPORT: [(&str, &[&str]); 5] = [
+const MAY_IMPORT: [(&str, &[&str]); 6] = [
     ("engine", &["engine"]),
     ("decode", &["decode", "engine"]),
     ("profile", &["profile", "decode", "engine"]),
+    ("compare", &["compare", "profile", "decode", "engine"]),
     ("config", &["config", "decode", "engine", "profile"]),
     ("io", &["io", "config", "decode", "engine"]),
 ];
