@@ -3,6 +3,7 @@
 
 mod checkpoint;
 mod config;
+mod dashboards;
 mod decode;
 mod demo;
 mod drift;

@@ -32,7 +32,7 @@ def now():
              [query(f"min(tidemark_consumer_connected{{{DAEMON}}})", "connected")], width=3, mappings=YES, graph="none", links=PIPELINE),
         stat("Configuration", "The last attempt to load the configuration worked.", "short",
              [query(f"min(tidemark_config_last_reload_successful{{{DAEMON}}})", "loaded")], width=3, mappings=YES, graph="none"),
-        stat("Records read a second", "Over all topics.", "reqps",
+        stat("Records read a second", "Over all topics.", "cps",
              [query(f"sum(rate(tidemark_records_read_total{{{DAEMON}}}[$__rate_interval]))", "records")], width=3),
         stat("Largest lag", "Records between our position and the end of a partition.", "short",
              [query(f"max(tidemark_consumer_lag_records{{{DAEMON}}})", "records")], width=3, thresholds=thresholds((None, GREEN), (10000, ORANGE)), links=PIPELINE),
@@ -47,7 +47,7 @@ def now():
 
 def inputs():
     return row("Inputs", [
-        lines("Records read", "Kafka records read a second, by topic.", "reqps",
+        lines("Records read", "Kafka records read a second, by topic.", "cps",
               [query(rate("tidemark_records_read_total", "topic"), "{{topic}}")], links=PIPELINE),
         lines("Bytes read", "Bytes of payloads read a second, by topic.", "Bps",
               [query(rate("tidemark_read_bytes_total", "topic"), "{{topic}}")]),
@@ -71,23 +71,23 @@ def inputs():
 
 def rows():
     return row("Rows: where they ended", [
-        lines("Prediction rows by outcome", "Rows a second by how they ended, as of the last checkpoint. A prediction that waits for its label has not ended yet.", "reqps",
+        lines("Prediction rows by outcome", "Rows a second by how they ended, as of the last checkpoint. A prediction that waits for its label has not ended yet.", "cps",
               [query(rate("tidemark_prediction_rows_total", "model, outcome") + " > 0", "{{model}} {{outcome}}")], fill=20, stack=True),
-        lines("Label rows by outcome", "Rows a second by how they ended, as of the last checkpoint.", "reqps",
+        lines("Label rows by outcome", "Rows a second by how they ended, as of the last checkpoint.", "cps",
               [query(rate("tidemark_label_rows_total", "topic, outcome") + " > 0", "{{topic}} {{outcome}}")], fill=20, stack=True),
-        lines("Labels by model and outcome", "A row of a topic that several models share counts for each of them.", "reqps",
+        lines("Labels by model and outcome", "A row of a topic that several models share counts for each of them.", "cps",
               [query(rate("tidemark_model_label_rows_total", "model, outcome") + " > 0", "{{model}} {{outcome}}")]),
-        lines("Rows read", "Rows a second, by topic. A record may hold several.", "reqps",
+        lines("Rows read", "Rows a second, by topic. A record may hold several.", "cps",
               [query(rate("tidemark_rows_read_total", "topic"), "{{topic}}")]),
-        lines("Refused rows by reason", "Rows a second that could not be read as a prediction or label.", "reqps",
+        lines("Refused rows by reason", "Rows a second that could not be read as a prediction or label.", "cps",
               [query(rate("tidemark_rows_refused_total", "topic, reason"), "{{topic}} {{reason}}")], min=0),
-        lines("Dead letters", "Refused records that went to the dead letter topic, were withheld by its rate limit, or got lost, a second.", "reqps",
+        lines("Dead letters", "Refused records that went to the dead letter topic, were withheld by its rate limit, or got lost, a second.", "cps",
               [query(rate("tidemark_dead_letters_total", "topic"), "{{topic}} written"),
                query(rate("tidemark_dead_letters_withheld_total", "topic"), "{{topic}} withheld"),
                query(f"sum(rate(tidemark_dead_letter_failures_total{{{DAEMON}}}[$__rate_interval]))", "lost")], min=0),
         lines("Waiting for the other side", "Predictions that wait for a label, and labels that wait for a prediction.", "short",
               [query(f"tidemark_pending_predictions{{{DAEMON}}}", "{{model}} predictions"), query(f"tidemark_waiting_labels{{{DAEMON}}}", "{{topic}} labels")], min=0, links=PIPELINE),
-        lines("Windows shown", "Windows emitted a second: on time, late (labels came) and final.", "reqps",
+        lines("Windows shown", "Windows emitted a second: on time, late (labels came) and final.", "cps",
               [query(rate("tidemark_window_firings_total", "model, window, firing"), "{{model}} {{window}} {{firing}}")]),
     ])
 
@@ -139,7 +139,7 @@ def process():
               [query(f"increase(tidemark_snapshots_stale_total{{{DAEMON}}}[$__rate_interval])", "{{instance}}")], width=8, min=0),
         lines("Series dropped", "Series of a model left out because it has more than http.series_max.", "short",
               [query(f"tidemark_series_dropped{{{DAEMON}}}", "{{model}}")], width=8, min=0),
-        lines("HTTP requests", "Answered a second, by endpoint.", "reqps",
+        lines("HTTP requests", "Answered a second, by endpoint.", "cps",
               [query(rate("tidemark_http_requests_total", "endpoint"), "{{endpoint}}")], width=12),
         table("Build and configuration", "What runs, and with which configuration.", "short",
               [query(f"tidemark_build_info{{{DAEMON}}}", instant=True, table=True),

@@ -118,7 +118,9 @@ def states(title, text, queries, width=24, height=6, **extra):
 
 def table(title, text, unit, queries, width=24, height=8, columns=None, hidden=(), **extra):
     """The newest values as rows. `columns`: names of the value columns, in the queries' order."""
-    rename = {f"Value #{chr(ord('A') + at)}": name for at, name in enumerate(columns or [])}
+    # A table of one query calls its value column otherwise.
+    names = ["Value"] if len(queries) == 1 else [f"Value #{chr(ord('A') + at)}" for at in range(len(queries))]
+    rename = dict(zip(names, columns or []))
     hide = ["Time", "job", "instance", "__name__", *hidden]
     transformations = [
         {"id": "merge", "options": {}},
@@ -136,7 +138,7 @@ def of_unit(name, unit):
 
 
 def looks(pattern, **properties):
-    """How lines whose name matches look: color, dash, width, band (fill down to that line)."""
+    """How lines whose name matches look: color, dash, width."""
     out = []
     if "color" in properties:
         out.append({"id": "color", "value": {"mode": "fixed", "fixedColor": properties["color"]}})

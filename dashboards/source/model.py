@@ -42,7 +42,7 @@ def now():
         stat("Age of the window", "Time since the end of the window that is shown: the label delay, above all.",
              "s", [query(f"time() - tidemark_window_end_timestamp_seconds{{{WINDOW}}}", "{{version}}")], graph="none"),
         stat("Predictions a second", "Predictions accepted, over all versions.",
-             "reqps", [query(f"sum(rate(tidemark_predictions_total{{{MODEL}}}[$__rate_interval]))", "all versions")]),
+             "cps", [query(f"sum(rate(tidemark_predictions_total{{{MODEL}}}[$__rate_interval]))", "all versions")]),
         stat("Policies that fire", "Conditions that hold at the last window that they judged.",
              "short", [query(f"sum(tidemark_policy_firing{{{VERSION}}})", "firing")],
              thresholds=thresholds((None, GREEN), (1, RED)), links=[link("Policies on the page", f"{MODEL_PAGE}/policies")]),
@@ -88,16 +88,16 @@ def slices():
               ], columns=["accuracy", "lower", "upper", "labelled", "coverage"], hidden=("model", "window"),
               overrides=[of_unit("labelled", "short")], width=12, links=to_slices),
         lines("Predictions by slice", "Predictions a second in each of the chosen slices: did the population change?",
-              "reqps", [query(f'sum by (slice) (rate(tidemark_slice_predictions_total{{{VERSION}, slice=~"$slice"}}[$__rate_interval]))', "{{slice}}")], links=to_slices),
+              "cps", [query(f'sum by (slice) (rate(tidemark_slice_predictions_total{{{VERSION}, slice=~"$slice"}}[$__rate_interval]))', "{{slice}}")], links=to_slices),
     ])
 
 
 def labels():
     return row("Labels", [
         lines("Predictions", "Predictions accepted a second, by version: when a version came and went.",
-              "reqps", [query(f"sum by (version) (rate(tidemark_predictions_total{{{VERSION}}}[$__rate_interval]))", "{{version}}")], fill=20, stack=True),
+              "cps", [query(f"sum by (version) (rate(tidemark_predictions_total{{{VERSION}}}[$__rate_interval]))", "{{version}}")], fill=20, stack=True),
         lines("First labels", "Predictions that got their first label, a second, by version and outcome (tp, fp, tn, fn; right, wrong; measured).",
-              "reqps", [query(f"sum by (version, outcome) (rate(tidemark_labeled_predictions_total{{{VERSION}}}[$__rate_interval]))", "{{version}} {{outcome}}")], fill=20, stack=True),
+              "cps", [query(f"sum by (version, outcome) (rate(tidemark_labeled_predictions_total{{{VERSION}}}[$__rate_interval]))", "{{version}} {{outcome}}")], fill=20, stack=True),
         lines("Label delay", "From a prediction to its first label, in event time: half, nine in ten, and 99 in 100 came within this time.",
               "s", [query(f"histogram_quantile({q}, sum by (le) (rate(tidemark_label_delay_seconds_bucket{{{MODEL}}}[$__rate_interval])))", name)
                     for q, name in ((0.5, "median"), (0.9, "90%"), (0.99, "99%"))], links=[link("Labels on the page", f"{MODEL_PAGE}/labels")]),

@@ -1,22 +1,23 @@
 //! What the engine's thread holds: shards, monitors, and where each is in its checkpoints.
 
-use super::durable::{Durable, MonitorCounters, ShardCounters};
+use super::durable::{Durable, MonitorCounters};
 use super::intake::Intake;
-use super::keeper::{Keeper, Kept, Key, Report, RestoreError, WriteError};
+use super::keeper::{Keeper, Kept, RestoreError};
+use super::saving::Capture;
 use super::setup::Topology;
 use crate::config::Plan;
 use crate::engine::copartition::CoPartition;
 use crate::engine::effect::Effect;
 use crate::engine::model_shard::Partial;
 use crate::engine::monitor::{Monitor, MonitorState};
-use crate::engine::outbox::{GIVE_UP_AFTER, Mark};
+use crate::engine::outbox::GIVE_UP_AFTER;
 use crate::engine::outcome::LabelTally;
 use crate::engine::pane::{PaneKey, Released};
 use crate::engine::shard::{GroupModel, GroupSpec, InputKey, Shard, Side, Taken};
 use crate::engine::spec::{Action, JoinSpec, PolicySpec};
-use crate::engine::state::{Part, SectionName, StateError, read, section};
+use crate::engine::state::{Part, SectionName, StateError, read};
 use crate::engine::time::Timestamp;
-use crate::io::checkpoint::{CommitError, LineagePath};
+use crate::io::checkpoint::LineagePath;
 use crate::io::clock;
 use crate::io::kafka::TopicPartition;
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,17 +38,10 @@ pub struct HeldMonitor {
     pub(super) kept: Kept,
     pub group: usize,
     /// Position in the group.
-    at: usize,
+    pub(super) at: usize,
     /// What panes may go, once the monitor's state that no longer needs them is durable.
-    released: Option<Released>,
+    pub(super) released: Option<Released>,
     pub(super) changed: bool,
-}
-
-/// What a round of checkpoints, once durable, allows.
-#[derive(Default)]
-struct Capture {
-    shards: BTreeMap<(usize, i32), ShardCounters>,
-    monitors: BTreeMap<usize, (MonitorCounters, Mark, Option<Released>)>,
 }
 
 /// The engine's state.
@@ -61,7 +55,7 @@ pub struct Held {
     pub monitors: Vec<HeldMonitor>,
     pub keeper: Keeper,
     pub durable: Durable,
-    capture: Option<Capture>,
+    pub(super) capture: Option<Capture>,
     /// Something must be durable soon: a request waits for it.
     pub forced: bool,
     /// The last round of checkpoints did not become durable.
@@ -318,151 +312,6 @@ impl Held {
         self.durable.model(held.group, held.at)
     }
 
-    /// Snapshots what changed and hands it to the writer, shards first: a monitor that is behind
-    /// its shards asks again, one that is ahead of them would show less than before.
-    pub fn checkpoint(&mut self) {
-        if self.keeper.writing {
-            return;
-        }
-        let mut capture = Capture::default();
-        let mut round = Vec::new();
-        for (key, held) in self.shards.iter_mut().filter(|(_, held)| held.changed) {
-            let kind = held.kept.next_kind();
-            if held.kept.lineage.is_none() {
-                continue;
-            }
-            capture.shards.insert(*key, ShardCounters::of(&held.shard));
-            let sections = held.shard.snapshot(kind);
-            let name = Key::Shard { group: key.0, partition: key.1 };
-            round.extend(held.kept.write(name, kind, sections));
-            held.changed = false;
-        }
-        for (model, held) in self.monitors.iter_mut().enumerate().filter(|(_, h)| h.changed) {
-            if held.kept.lineage.is_none() {
-                continue;
-            }
-            let partials = partials(&self.shards, held.group, held.at);
-            let released = held.monitor.releasable(&partials).or_else(|| held.released.clone());
-            // All of it is small but the history, of which a delta has what changed.
-            let kind = held.kept.next_kind();
-            let sections = vec![
-                section(Part::Monitor.at(0), &held.monitor.state),
-                section(Part::Monitor.at(1), &released),
-                held.monitor.history.save(kind),
-                section(POLICY_NAMES, &policy_names(&held.monitor)),
-            ];
-            let mark = held.monitor.state.outbox.mark();
-            capture.monitors.insert(model, (MonitorCounters::of(&held.monitor), mark, released));
-            round.extend(held.kept.write(Key::Model(model), kind, sections));
-            held.changed = false;
-        }
-        self.forced = false;
-        if !round.is_empty() {
-            self.capture = Some(capture);
-            self.keeper.write(round);
-        }
-    }
-
-    /// Takes up the writer's report. Returns the offsets that are durable now.
-    pub fn take_report(&mut self, report: Report) -> Vec<(TopicPartition, i64)> {
-        let mut capture = self.capture.take().unwrap_or_default();
-        let mut offsets = Vec::new();
-        self.write_failed = report.done.iter().any(|(.., result)| result.is_err());
-        for (key, lineage, result) in report.done {
-            let kept = match key {
-                Key::Shard { group, partition } => {
-                    self.shards.get_mut(&(group, partition)).map(|h| (&mut h.kept, &mut h.changed))
-                }
-                Key::Model(model) => {
-                    self.monitors.get_mut(model).map(|h| (&mut h.kept, &mut h.changed))
-                }
-            };
-            let Some((kept, changed)) = kept else { continue };
-            kept.lineage = Some(lineage);
-            match result {
-                Ok(()) => kept.full_due = false,
-                Err(error) => {
-                    *changed = true;
-                    self.failed(key, &error);
-                    continue;
-                }
-            }
-            match key {
-                Key::Shard { group, partition } => {
-                    if let Some(counters) = capture.shards.remove(&(group, partition)) {
-                        offsets.extend(self.offsets(group, &counters));
-                        self.durable.shards.insert((group, partition), counters);
-                    }
-                }
-                Key::Model(model) => {
-                    if let Some((counters, mark, released)) = capture.monitors.remove(&model) {
-                        self.durable.monitors.insert(model, counters);
-                        let held = &mut self.monitors[model];
-                        held.monitor.state.outbox.confirm(mark);
-                        held.released = released;
-                    }
-                }
-            }
-        }
-        let outbox = |held: &HeldMonitor| held.monitor.state.outbox.needs_checkpoint();
-        self.forced |= self.write_failed && self.monitors.iter().any(outbox);
-        offsets
-    }
-
-    fn failed(&mut self, key: Key, error: &WriteError) {
-        let given_up = match key {
-            Key::Shard { group, partition } => {
-                let held = self.shards.get(&(group, partition));
-                held.is_none_or(|held| held.assigned.is_empty())
-            }
-            Key::Model(_) => false,
-        };
-        match error {
-            WriteError::NotTried => {}
-            // Somebody else has the partition now, as it should be.
-            WriteError::Commit(CommitError::Fenced { .. }) if given_up => {
-                tracing::info!(?key, "a checkpoint came too late: the partition was given up");
-                if let Key::Shard { group, partition } = key {
-                    self.shards.remove(&(group, partition));
-                }
-            }
-            WriteError::Commit(CommitError::Fenced { .. }) => {
-                self.fatal = Some(format!("checkpoint of {key:?}: {error}"));
-            }
-            WriteError::Commit(error) => {
-                tracing::error!(?key, %error, "checkpoint failed; it will be tried again");
-            }
-        }
-    }
-
-    fn offsets(&self, group: usize, counters: &ShardCounters) -> Vec<(TopicPartition, i64)> {
-        let topics = self.intake.topics();
-        let topic_of = |key: &InputKey| {
-            topics.iter().position(|topic| {
-                topic.group == group && topic.side == key.side && topic.topic == key.topic
-            })
-        };
-        counters
-            .inputs
-            .iter()
-            .filter_map(|(key, _, next)| {
-                let at = TopicPartition { topic: topic_of(key)?, partition: key.partition };
-                Some((at, (*next)?))
-            })
-            .collect()
-    }
-
-    /// Whether anything is not yet durable.
-    pub fn is_dirty(&self) -> bool {
-        self.shards.values().any(|held| held.changed)
-            || self.monitors.iter().any(|held| held.changed)
-    }
-
-    /// Delivery changed an outbox, so its monitor must be saved again.
-    pub fn touch(&mut self, model: usize) {
-        self.monitors[model].changed = true;
-    }
-
     /// The policy of a model by name.
     pub fn policy(&self, model: usize, name: &str) -> Option<&PolicySpec> {
         self.plan.models[model].policies.iter().find(|policy| &*policy.name == name)
@@ -530,9 +379,9 @@ fn samples(group: &GroupSpec) -> Vec<CoPartition> {
 
 /// The names of the policies whose states are in a monitor's section, in that order. The number
 /// leaves room for sections before it.
-const POLICY_NAMES: SectionName = Part::Monitor.at(16);
+pub(super) const POLICY_NAMES: SectionName = Part::Monitor.at(16);
 
-fn policy_names(monitor: &Monitor) -> Vec<String> {
+pub(super) fn policy_names(monitor: &Monitor) -> Vec<String> {
     monitor.context.spec.policies.iter().map(|policy| policy.name.to_string()).collect()
 }
 
@@ -561,6 +410,10 @@ fn assigned_mut(
         .filter(|held| !held.assigned.is_empty())
 }
 
-fn partials(shards: &BTreeMap<(usize, i32), HeldShard>, group: usize, at: usize) -> Vec<&Partial> {
+pub(super) fn partials(
+    shards: &BTreeMap<(usize, i32), HeldShard>,
+    group: usize,
+    at: usize,
+) -> Vec<&Partial> {
     assigned(shards, group).map(|held| &held.shard.models[at].partial).collect()
 }

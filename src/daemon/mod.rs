@@ -12,6 +12,7 @@ mod level;
 mod parts;
 mod publish;
 mod reload;
+mod saving;
 mod setup;
 
 pub use engine::{NoObserver, Observer};

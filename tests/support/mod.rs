@@ -5,4 +5,5 @@ pub mod guarded;
 pub mod http_client;
 pub mod kafka_broker;
 pub mod kafka_client;
+pub mod prometheus;
 pub mod scrape;
