@@ -265,6 +265,9 @@ fn write_size(out: &mut String, model: &ModelSpec, size: &ModelSize) -> fmt::Res
         size.slice_cells
     )?;
     writeln!(out, "            {} for drift in open windows", show_bytes(size.drift_bytes))?;
+    let windows = model.show.history_windows.max(1);
+    let history = show_bytes(size.history_bytes);
+    writeln!(out, "            {history} for {windows} windows of each size, for charts")?;
     let bits = code_bits(&model.slices);
     writeln!(
         out,

@@ -178,20 +178,18 @@ impl Engine {
     /// Hands out the attempts that are due: only requests whose checkpoint is durable are.
     fn deliver(&mut self, now: Timestamp) {
         for model in 0..self.held.monitors.len() {
-            let outbox = &mut self.held.monitors[model].monitor.state.outbox;
-            if outbox.next_due().is_none_or(|due| due > now) {
+            let monitor = &mut self.held.monitors[model].monitor;
+            if monitor.state.outbox.next_due().is_none_or(|due| due > now) {
                 continue;
             }
-            let waiting = outbox.pending().len();
-            let attempts = outbox.due(now);
             // What was given up just now must not be tried again after a restart.
-            let given_up = outbox.pending().len() != waiting;
+            let (attempts, given_up) = monitor.due(now);
             for attempt in attempts {
                 let id = Arc::clone(&attempt.id);
                 if self.channels.attempts.try_send(attempt).is_err() {
                     let error = "too many deliveries at once".to_owned();
                     let busy = Outcome::Failed { status: None, error, retry_after: None };
-                    outbox.record(&id, busy, now);
+                    monitor.delivered(&id, busy, now);
                 }
             }
             if given_up {

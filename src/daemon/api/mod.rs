@@ -14,6 +14,10 @@ mod requests;
 mod slices;
 mod windows;
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
+
 use super::held::{Held, HeldMonitor};
 use crate::engine::estimate::Estimate;
 use crate::engine::history::{History, Row, headline};

@@ -4,11 +4,12 @@ use super::Monitor;
 use crate::engine::effect::Firing;
 use crate::engine::history::{Mark, MarkKind, Step, headline, rank_slices};
 use crate::engine::model_shard::Partial;
-use crate::engine::outbox::{Outcome, Recorded};
+use crate::engine::outbox::{Attempt, Outcome, Recorded};
 use crate::engine::spec::PolicySpec;
 use crate::engine::sum::{self, Range};
 use crate::engine::text::clip;
 use crate::engine::time::Timestamp;
+use std::sync::Arc;
 
 /// Characters of a sentence in a mark.
 const TEXT_CHARS_MAX: usize = 300;
@@ -68,16 +69,33 @@ impl Monitor {
         });
     }
 
+    /// The attempts to make now, and whether a request was given up for its age.
+    pub fn due(&mut self, now: Timestamp) -> (Vec<Attempt>, bool) {
+        let waiting = self.state.outbox.pending().len();
+        let attempts = self.state.outbox.due(now);
+        let lost = waiting - self.state.outbox.pending().len();
+        let ended: Vec<Arc<str>> =
+            self.state.outbox.finished().rev().take(lost).map(|e| e.request.id.clone()).collect();
+        for id in ended.iter().rev() {
+            self.mark_end(id, MarkKind::GivenUp, now);
+        }
+        (attempts, lost > 0)
+    }
+
     /// Enters how an attempt to deliver a request ended, and marks it if it was the last one.
     pub fn delivered(&mut self, id: &str, outcome: Outcome, now: Timestamp) -> Recorded {
         let recorded = self.state.outbox.record(id, outcome, now);
-        let (kind, text) = match recorded {
-            Recorded::Sent => (MarkKind::Delivered, "took the request"),
-            Recorded::GivenUp(_) => (MarkKind::GivenUp, "did not take the request"),
-            Recorded::Retry { .. } | Recorded::Unknown => return recorded,
-        };
+        match recorded {
+            Recorded::Sent => self.mark_end(id, MarkKind::Delivered, now),
+            Recorded::GivenUp(_) => self.mark_end(id, MarkKind::GivenUp, now),
+            Recorded::Retry { .. } | Recorded::Unknown => {}
+        }
+        recorded
+    }
+
+    fn mark_end(&mut self, id: &str, kind: MarkKind, now: Timestamp) {
         // Its own mark says which version and policy it is about.
-        let Some(entry) = self.state.outbox.get(id) else { return recorded };
+        let Some(entry) = self.state.outbox.get(id) else { return };
         let (at, webhook) = (entry.request.window_end, entry.request.webhook.clone());
         let asked = self.history.marks().rev().find(|mark| {
             mark.kind == MarkKind::Request
@@ -89,8 +107,10 @@ impl Monitor {
         });
         let (version, policy) =
             asked.map_or((String::new(), None), |mark| (mark.version.clone(), mark.policy.clone()));
-        let text = format!("webhook {webhook} {text}");
+        let text = match kind {
+            MarkKind::Delivered => format!("webhook {webhook} took the request"),
+            _ => format!("webhook {webhook} did not take the request"),
+        };
         self.history.mark(Mark { at, kind, version, policy, happened_at: now, text });
-        recorded
     }
 }

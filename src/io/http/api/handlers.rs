@@ -316,3 +316,19 @@ fn refuse(error: &ApiError) -> Response {
     let headers = [(header::CONTENT_TYPE, JSON), (header::CACHE_CONTROL, "no-cache")];
     (status, headers, body).into_response()
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_router_and_the_document_have_the_same_paths() {
+        let served: Vec<&str> = endpoints().into_iter().map(|(path, _)| path).collect();
+        let documented: Vec<&str> = openapi::ALL.iter().map(|endpoint| endpoint.path).collect();
+        assert_eq!(served, documented);
+        let document = openapi::document();
+        let paths: Vec<&String> = document["paths"].as_object().unwrap().keys().collect();
+        assert_eq!(paths, documented);
+    }
+}
