@@ -90,8 +90,10 @@ fn prometheus_config(home: &TempDir, target: u16, alertmanager: u16) -> String {
     format!(
         "global: {{ scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 500ms }}\n\
          rule_files: [\"{folder}/recording.yml\", \"{folder}/alerts.yml\"]\n\
-         alerting: {{ alertmanagers: [{{ static_configs: [{{ targets: [\"127.0.0.1:{alertmanager}\"] }}] }}] }}\n\
-         scrape_configs:\n- job_name: tidemark\n  static_configs: [{{ targets: [\"127.0.0.1:{target}\"] }}]\n"
+         alerting:\n  alertmanagers:\n  \
+         - static_configs: [{{ targets: [\"127.0.0.1:{alertmanager}\"] }}]\n\
+         scrape_configs:\n- job_name: tidemark\n  \
+         static_configs: [{{ targets: [\"127.0.0.1:{target}\"] }}]\n"
     )
 }
 
