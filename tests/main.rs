@@ -1,7 +1,9 @@
 //! The one integration test binary: a module a part.
 #![allow(clippy::unwrap_used)]
 
+mod api;
 mod checkpoint;
+mod compare;
 mod config;
 mod dashboards;
 mod decode;
@@ -9,8 +11,11 @@ mod demo;
 mod drift;
 mod e2e;
 mod http;
+mod http_alertmanager;
+mod http_security;
 mod kafka;
 mod laws;
+mod page;
 mod performance;
 mod profile;
 mod project;

@@ -8,6 +8,8 @@
 //! cells   = SLICE + scores at arrival + stages * (SUMS + counts by label)
 //! panes   = sum over levels: panes * (PANE + cells of the whole + slice cells * cells)
 //! drift   = panes until the largest window has closed * sum over features of their bins
+//! history = sizes of windows * history_windows * versions_max * row, as `engine::history` has it,
+//!           and the packed distributions of the newest
 //! ```
 //!
 //! A level is the stretch of ages in which the same windows still need panes: the younger windows
@@ -19,7 +21,9 @@
 
 use super::bounds::bounds;
 use super::plan::Plan;
+use crate::engine::history;
 use crate::engine::join::Pending;
+use crate::engine::metric::Metric;
 use crate::engine::outputs::TOP_CLASSES_MAX;
 use crate::engine::reference::Distribution;
 use crate::engine::score::Resolution;
@@ -61,13 +65,17 @@ pub struct ModelSize {
     pub slice_cells: u64,
     pub pane_bytes: u64,
     pub drift_bytes: u64,
+    /// Windows for charts.
+    pub history_bytes: u64,
     pub pending_entry_bytes: u64,
     pub pending_bytes: u64,
 }
 
 impl ModelSize {
     pub fn total_bytes(&self) -> u64 {
-        self.pane_bytes.saturating_add(self.drift_bytes).saturating_add(self.pending_bytes)
+        [self.drift_bytes, self.history_bytes, self.pending_bytes]
+            .into_iter()
+            .fold(self.pane_bytes, u64::saturating_add)
     }
 }
 
@@ -170,6 +178,23 @@ fn sketch_bytes(model: &ModelSpec) -> u64 {
     (features.sum::<u64>() + score) * COUNT_BYTES
 }
 
+/// Bytes of the windows that charts show, if all versions are in all of them.
+fn history_bytes(model: &ModelSpec) -> u64 {
+    let cells = model.slices.iter().map(slice_cells).fold(0, u64::saturating_add);
+    let features = if model.reference.is_some() || !model.version_references.is_empty() {
+        model.features.len() as u64 + 2
+    } else {
+        0
+    };
+    let row = history::ROW_BYTES
+        + Metric::of_task(&model.task).len() as u64 * history::METRIC_BYTES
+        + features * history::FEATURE_BYTES
+        + cells.min(history::SLICES_MAX as u64) * history::SLICE_BYTES;
+    let windows = u64::from(model.show.history_windows.max(1));
+    let one = windows.saturating_mul(row).saturating_add(sketch_bytes(model));
+    one.saturating_mul(model.windows.len() as u64).saturating_mul(model.versions_max as u64)
+}
+
 /// The worst case of a model.
 pub fn model_size(model: &ModelSpec) -> ModelSize {
     let slice_cells =
@@ -187,6 +212,7 @@ pub fn model_size(model: &ModelSpec) -> ModelSize {
         slice_cells,
         pane_bytes: panes.saturating_mul(one),
         drift_bytes: u64::try_from(open_panes).unwrap_or(0).saturating_mul(sketch_bytes(model)),
+        history_bytes: history_bytes(model),
         pending_entry_bytes: entry,
         pending_bytes: model.join.pending_max.saturating_mul(entry),
     }

@@ -6,6 +6,7 @@
 
 use crate::engine::shard::{GroupSpec, Shard};
 use crate::engine::state::{Section, SectionName, SnapshotKind, StateError};
+use crate::engine::text::clip;
 use crate::engine::time::Timestamp;
 use crate::io::checkpoint::{
     CommitError, Fields, Kind, Lineage, LineagePath, OpenError, Restored, SectionId, Store,
@@ -17,6 +18,7 @@ use crate::io::telemetry::{
 };
 use bytes::Bytes;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
@@ -39,6 +41,12 @@ pub enum RestoreError {
          of a model changed): restore the old configuration, or give this one another state.url"
     )]
     OtherLayout { path: String },
+}
+
+impl RestoreError {
+    pub fn other_layout(path: &LineagePath) -> Self {
+        Self::OtherLayout { path: path.to_string() }
+    }
 }
 
 /// One lineage and what its next write must be.
@@ -81,6 +89,23 @@ pub struct Keeper {
     reports: mpsc::Receiver<Report>,
     /// A round of writes is on its way.
     pub writing: bool,
+    pub facts: Facts,
+}
+
+/// How saving goes, for people.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// By the wall clock: when the last round of writes was durable, how long it took and how large
+    /// it was.
+    pub last_durable_at: Option<Timestamp>,
+    pub last_duration: Option<Duration>,
+    pub last_bytes: Option<u64>,
+    /// Rounds that failed since the start, and why the last of them did; `None` after one that did
+    /// not.
+    pub failures: u64,
+    pub last_error: Option<String>,
+    begun_at: Option<Instant>,
+    bytes: u64,
 }
 
 struct Meters {
@@ -105,7 +130,8 @@ impl Keeper {
             last: telemetry.gauge(&CHECKPOINT_TIMESTAMP, &[lineage]),
         });
         handle.spawn(write_all(queue, report, meters));
-        Self { store, handle, jobs, reports, writing: false }
+        let facts = Facts::default();
+        Self { store, handle, jobs, reports, writing: false, facts }
     }
 
     /// Claims a lineage and reads what it holds.
@@ -132,8 +158,12 @@ impl Keeper {
     /// Hands snapshots to the writer. There must be no round on its way.
     pub fn write(&mut self, round: Vec<Write>) {
         debug_assert!(!self.writing, "one round at a time");
+        let bytes = round.iter().flat_map(|write| &write.sections);
+        let bytes = bytes.map(|section| section.bytes.len() as u64).sum();
         if !round.is_empty() && self.jobs.try_send(round).is_ok() {
             self.writing = true;
+            self.facts.begun_at = Some(clock::monotonic());
+            self.facts.bytes = bytes;
         }
     }
 
@@ -141,6 +171,7 @@ impl Keeper {
     pub fn report(&mut self) -> Option<Report> {
         let report = self.reports.try_recv().ok()?;
         self.writing = false;
+        self.facts.take(&report);
         Some(report)
     }
 
@@ -154,9 +185,29 @@ impl Keeper {
             tokio::time::timeout(within, reports.recv()).await.ok().flatten()
         })?;
         self.writing = false;
+        self.facts.take(&report);
         Some(report)
     }
 }
+
+impl Facts {
+    fn take(&mut self, report: &Report) {
+        self.last_duration = self.begun_at.map(|begun| clock::monotonic().duration_since(begun));
+        match report.done.iter().find_map(|(.., result)| result.as_ref().err()) {
+            Some(error) => {
+                self.failures += 1;
+                self.last_error = Some(clip(&error.to_string(), ERROR_CHARS_MAX));
+            }
+            None => {
+                self.last_error = None;
+                self.last_durable_at = Some(clock::now());
+                self.last_bytes = Some(self.bytes);
+            }
+        }
+    }
+}
+
+const ERROR_CHARS_MAX: usize = 300;
 
 impl Kept {
     /// Whole, when the deltas have grown to the size of a whole one, or one may be missing.
@@ -203,7 +254,7 @@ fn sections(
     let mut chain = Vec::new();
     for checkpoint in &restored.chain {
         if checkpoint.header.plan_hash != layout {
-            return Err(RestoreError::OtherLayout { path: path.to_string() });
+            return Err(RestoreError::other_layout(path));
         }
         chain.push(
             checkpoint

@@ -171,6 +171,9 @@ impl Model<'_> {
         let pending: u64 =
             self.held.partials(self.model).iter().map(|partial| partial.pending).sum();
         builder.sample(&PENDING_PREDICTIONS, &[name], pending as f64);
+        if let Some(share) = self.held.copartition_mismatch(self.model) {
+            builder.sample(&COPARTITION_MISMATCH, &[name], share);
+        }
         if self.held.is_whole(self.held.monitors[self.model].group) {
             self.counters(builder);
         }

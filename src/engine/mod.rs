@@ -1,11 +1,13 @@
 //! Pure decisions: no async, no I/O, no clock, no randomness; imports nothing else of ours.
 
+pub mod copartition;
 pub mod counters;
 pub mod drift;
 pub mod effect;
 pub mod estimate;
 pub mod event;
 pub mod fixed;
+pub mod history;
 pub mod join;
 pub mod labels;
 pub mod layouts;

@@ -90,6 +90,9 @@ pub enum Verdict {
     Unknown(Hold),
 }
 
+/// Versions of alerts from outside that a policy remembers.
+pub const ALERT_VERSIONS_MAX: usize = 256;
+
 /// What a policy remembers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PolicyState {
@@ -186,6 +189,47 @@ impl PolicyState {
         *self.decisions.entry(decision).or_default() += 1;
         self.last.insert(version.to_owned(), (circumstances.window_end, decision));
         decision
+    }
+
+    /// Decides on an alert that fires, by our clock: the cooldown runs from the last request, and
+    /// nothing is historical, since the alert fires now.
+    pub fn decide_alert(
+        &mut self,
+        policy: &PolicySpec,
+        version: &str,
+        starts_at: Timestamp,
+        now: Timestamp,
+    ) -> Decision {
+        self.make_room(version);
+        self.firing.entry(version.to_owned()).or_insert(starts_at);
+        let cools = |cooldown| self.requested_at.is_some_and(|last| now - last < cooldown);
+        let decision = match &policy.action {
+            Action::Alert => Decision::Alert,
+            Action::Retrain { cooldown, .. } if cools(*cooldown) => {
+                Decision::Hold(Hold::InCooldown)
+            }
+            Action::Retrain { .. } => Decision::Retrain,
+        };
+        if decision == Decision::Retrain {
+            self.requested_at = Some(now);
+        }
+        *self.decisions.entry(decision).or_default() += 1;
+        self.last.insert(version.to_owned(), (starts_at, decision));
+        decision
+    }
+
+    /// Alerts name versions that nothing else bounds: the first by name are forgotten.
+    fn make_room(&mut self, version: &str) {
+        while self.last.len() >= ALERT_VERSIONS_MAX && !self.last.contains_key(version) {
+            self.last.pop_first();
+        }
+        while self.firing.len() >= ALERT_VERSIONS_MAX && !self.firing.contains_key(version) {
+            self.firing.pop_first();
+        }
+    }
+
+    pub fn resolve_alert(&mut self, version: &str) {
+        self.firing.remove(version);
     }
 
     fn weigh(

@@ -1,8 +1,8 @@
 //! A window of one version: the sum of its panes over all shards.
 
 use super::model_shard::Partial;
-use super::pane::{Pane, PaneKey, VersionPane, merge_features, stages_seen};
-use super::sketch::feature::FeatureSketch;
+use super::pane::{Pane, PaneKey, VersionPane, stages_seen};
+use super::sketch::feature::{FeatureSketch, merge_features};
 use super::sketch::{PerformanceCells, Sketch};
 use super::slice::SliceKey;
 use super::time::Timestamp;

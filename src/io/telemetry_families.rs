@@ -153,6 +153,9 @@ families! {
     CONSUMER_PAUSED Gauge Snapshot "consumer_paused" ["topic", "partition"]
         "1 if reading the partition is paused, else 0.";
 
+    COPARTITION_MISMATCH Gauge Snapshot "copartition_mismatch_ratio" ["model"]
+        "Share of sampled ids whose label lies in another partition than their prediction.";
+
     // Rows: where they ended. Values of the last durable checkpoint.
     ROWS_READ Counter Snapshot "rows_read_total" ["topic"]
         "Rows read: the sum of all outcomes plus pending predictions and waiting labels.";

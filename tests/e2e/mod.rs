@@ -1,9 +1,12 @@
 //! The whole program on real parts: Apache Kafka, Prometheus, a webhook receiver.
 
 mod adult;
+mod alertmanager;
 mod census;
 mod daemon;
 mod faults;
+mod partitioning;
 mod prometheus;
+mod reload;
 mod retraining;
 mod toy;

@@ -4,12 +4,17 @@ use super::oracle::{Answer, Cells, WindowId};
 use super::run::Run;
 use super::world::World;
 use std::collections::BTreeMap;
+use tidemark::engine::effect::FiringKind;
 use tidemark::engine::metric::{Metric, estimate};
 use tidemark::engine::model_shard::Partial;
 use tidemark::engine::outcome::{LabelOutcome, PredictionOutcome};
 use tidemark::engine::shard::Shard;
 use tidemark::engine::sketch::PerformanceCells;
 use tidemark::engine::sum::{self, Range};
+use tidemark::engine::time::Timestamp;
+
+/// Predictions, labels and accuracy of a window.
+type Shown = (u64, u64, Option<f64>);
 
 impl Run<'_> {
     /// Says where the engine differs from the batch answer.
@@ -45,7 +50,45 @@ impl Run<'_> {
         if self.finals != finals {
             return Err(difference("final windows", &self.finals, &finals));
         }
+        self.compare_history(&finals)?;
         if self.releases { Ok(()) } else { self.compare_slices(expected) }
+    }
+
+    /// The newest final windows are in history, as they were when they became final.
+    fn compare_history(&self, finals: &BTreeMap<WindowId, Shown>) -> Result<(), String> {
+        for (model, monitor) in self.monitors.iter().enumerate() {
+            let history = &monitor.history;
+            for (index, spec) in monitor.context.windows.specs.iter().enumerate() {
+                let expected = |id: &WindowId| id.0 == model && id.3 == spec.size;
+                let mut ends: Vec<Timestamp> =
+                    finals.keys().filter(|id| expected(id)).map(|id| id.4).collect();
+                ends.sort();
+                ends.dedup();
+                let newest = ends.iter().rev().take(history.limit()).min().copied();
+                let wanted: BTreeMap<WindowId, Shown> = finals
+                    .iter()
+                    .filter(|(id, _)| expected(id) && newest.is_some_and(|newest| id.4 >= newest))
+                    .map(|(id, shown)| (*id, *shown))
+                    .collect();
+                let version = |name: &str| name[1..].parse::<u8>().expect("versions are v0 and v1");
+                let rows = history
+                    .windows(index)
+                    .flat_map(|(end, rows)| rows.iter().map(move |(name, row)| (name, end, row)));
+                let got: BTreeMap<WindowId, Shown> = rows
+                    .filter(|(_, _, row)| row.kind == FiringKind::Final && !row.truncated)
+                    .map(|(name, end, row)| {
+                        let at = history.metrics().iter().position(|m| *m == Metric::Accuracy);
+                        let accuracy = at.and_then(|at| row.metrics[at]).map(|e| e.value);
+                        let id = (model, version(name), None, spec.size, end);
+                        (id, (row.predictions, row.labeled, accuracy))
+                    })
+                    .collect();
+                if got != wanted {
+                    return Err(difference("history", &got, &wanted));
+                }
+            }
+        }
+        Ok(())
     }
 
     fn compare_rows(&self, expected: &Answer) -> Result<(), String> {

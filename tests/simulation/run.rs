@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tidemark::engine::effect::{Effect, FiringKind};
 use tidemark::engine::event::*;
+use tidemark::engine::history::History;
 use tidemark::engine::metric::Metric;
 use tidemark::engine::model_shard::Partial;
 use tidemark::engine::monitor::{Monitor, MonitorState};
@@ -28,6 +29,8 @@ pub enum Fault {
     AppliesARecordTwice,
     /// The monitor forgets what it has judged.
     LosesTheMonitor,
+    /// A restore forgets what the last checkpoint added to history.
+    LosesAHistoryDelta,
     /// Panes go before the monitor's state that no longer needs them is durable.
     ReleasesTooEarly,
     /// Two stretches of a partition are read the wrong way round.
@@ -45,11 +48,12 @@ pub enum Fault {
 }
 
 impl Fault {
-    pub const PLANTED: [Self; 11] = [
+    pub const PLANTED: [Self; 12] = [
         Self::SkipsARecordAfterARestore,
         Self::LosesADelta,
         Self::AppliesARecordTwice,
         Self::LosesTheMonitor,
+        Self::LosesAHistoryDelta,
         Self::ReleasesTooEarly,
         Self::ReadsOutOfOrder,
         Self::MistakesAVersion,
@@ -74,6 +78,8 @@ pub struct Run<'a> {
     pub(super) monitors: Vec<Monitor>,
     saved_shards: Vec<Option<Saved>>,
     saved_monitors: Vec<(MonitorState, Option<Released>)>,
+    /// A whole history and the changes after it, by model.
+    saved_histories: Vec<Saved>,
     pub(super) releases: bool,
     /// By (side, partition): the next record to read.
     positions: BTreeMap<InputKey, usize>,
@@ -113,6 +119,7 @@ impl<'a> Run<'a> {
             .collect();
         Self {
             saved_shards: vec![None; shards.len()],
+            saved_histories: vec![Saved::default(); monitors.len()],
             saved_monitors: monitors.iter().map(|m| (m.state.clone(), None)).collect(),
             positions: inputs(world).into_iter().flatten().map(|key| (key, 0)).collect(),
             releases: rng.bool(),
@@ -389,6 +396,13 @@ impl<'a> Run<'a> {
     }
 
     fn checkpoint_monitors(&mut self) {
+        for (monitor, saved) in self.monitors.iter_mut().zip(&mut self.saved_histories) {
+            if saved.chain.is_empty() || self.rng.u8(0..4) == 0 {
+                saved.chain = vec![vec![monitor.history.save(SnapshotKind::Full)]];
+            } else {
+                saved.chain.push(vec![monitor.history.save(SnapshotKind::Delta)]);
+            }
+        }
         for (model, monitor) in self.monitors.iter().enumerate() {
             let bytes = postcard::to_allocvec(&monitor.state).expect("a state can be encoded");
             let state = postcard::from_bytes(&bytes).expect("and decoded");
@@ -447,13 +461,27 @@ impl<'a> Run<'a> {
                 _ => saved.clone(),
             });
         }
+        self.restore_histories()?;
         self.rewind()
     }
 
-    /// After a crash the next checkpoint is a whole one.
+    fn restore_histories(&mut self) -> Result<(), String> {
+        for (monitor, saved) in self.monitors.iter_mut().zip(&mut self.saved_histories) {
+            if self.fault == Fault::LosesAHistoryDelta && saved.chain.len() > 1 {
+                saved.chain.pop();
+            }
+            monitor.history = History::new(&monitor.context.spec);
+            for sections in &saved.chain {
+                monitor.history.restore(sections).map_err(|error| error.to_string())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// After a crash the next checkpoint is a whole one, or tells what changed since the last.
     fn rewind(&mut self) -> Result<(), String> {
         for (shard, saved) in self.shards.iter_mut().zip(&mut self.saved_shards) {
-            if saved.is_some() {
+            if saved.is_some() && (self.fault == Fault::LosesADelta || self.rng.bool()) {
                 *saved = Some(Saved { chain: vec![shard.snapshot(SnapshotKind::Full)] });
             }
         }

@@ -1,5 +1,6 @@
 //! What several tests need: a real broker, scratch topics, other programs, a look at metrics.
 
+pub mod certs;
 pub mod guarded;
 pub mod http_client;
 pub mod kafka_broker;

@@ -7,7 +7,7 @@ use crate::engine::metric::{Metric, estimate};
 use crate::engine::model_shard::Partial;
 use crate::engine::reference::{Distribution, FeatureReference};
 use crate::engine::spec::WindowSpec;
-use crate::engine::sum::{self, Range, SliceSum};
+use crate::engine::sum::{self, FeatureSum, Range, SliceSum};
 use crate::engine::time::Timestamp;
 use std::collections::BTreeSet;
 
@@ -30,6 +30,7 @@ impl Monitor {
             for end in self.ends_with_data(shards, &spec, from, until) {
                 let key = (index as u16, end);
                 let firing = self.firing(shards, key, FiringKind::OnTime, 0);
+                self.note_versions(shards, &firing, now);
                 effects.push(Effect::Fired(firing));
                 self.state.revisions.insert(key, 0);
                 self.fired_at.insert(key, now);
@@ -167,7 +168,9 @@ impl Monitor {
             })
             .collect();
         *self.state.firings.entry((index, kind)).or_default() += 1;
-        Firing { kind, truncated, size, start, end, revision, versions }
+        let firing = Firing { kind, truncated, size, start, end, revision, versions };
+        self.record(shards, index, &firing);
+        firing
     }
 
     /// All metrics of the model's task that are defined on these rows.
@@ -186,7 +189,10 @@ impl Monitor {
     fn show_drift(&mut self, shards: &[&Partial], (index, end): WindowKey) {
         let size = self.context.windows.specs[usize::from(index)].size;
         for version in sum::versions(shards, end - size, end) {
-            if let Some(drift) = self.drift(shards, &version, end - size, end) {
+            let sum = sum::features(shards, Range { version: &version, start: end - size, end });
+            if let Some(drift) = self.drift_of(&version, end, &sum) {
+                let features = &self.context.spec.features;
+                self.history.drifted((index, &version), features, &drift, &sum);
                 self.state.drift.insert((version, index), drift);
             }
         }
@@ -200,9 +206,15 @@ impl Monitor {
         start: Timestamp,
         end: Timestamp,
     ) -> Option<WindowDrift> {
+        self.context.layouts.of(version).0.profile.as_ref()?;
+        let sum = sum::features(shards, Range { version, start, end });
+        self.drift_of(version, end, &sum)
+    }
+
+    /// Drift of a window whose distributions are known.
+    fn drift_of(&self, version: &str, end: Timestamp, sum: &FeatureSum) -> Option<WindowDrift> {
         let (layout, own) = self.context.layouts.of(version);
         let profile = layout.profile.as_ref()?;
-        let sum = sum::features(shards, Range { version, start, end });
         let mut features = Vec::new();
         for ((feature, layout), sketch) in
             self.context.spec.features.iter().zip(&layout.features).zip(&sum.features)

@@ -5,6 +5,7 @@ use super::{FeatureNote, Monitor};
 use crate::engine::drift::Statistic;
 use crate::engine::effect::{Effect, Judged};
 use crate::engine::estimate::Estimate;
+use crate::engine::history::MarkKind;
 use crate::engine::metric::{Metric, estimate};
 use crate::engine::model_shard::Partial;
 use crate::engine::policy::{Circumstances, Decision, Hold, Verdict, compare, threshold};
@@ -98,14 +99,19 @@ impl Monitor {
                 Condition::Performance { label_age, .. } => {
                     (*label_age, (predictions - lateness).min(labels - *label_age))
                 }
-                Condition::Drift { .. } => (lateness, predictions - lateness),
+                Condition::Drift { .. } | Condition::Alert { .. } => {
+                    (lateness, predictions - lateness)
+                }
             };
             let until = self.last_tile(policy.window, passed);
             let from = self.state.policies[at].judged_through;
             if until <= from {
                 continue;
             }
-            for (end, version) in self.tiles(shards, policy.window, from, until) {
+            // An alert is not judged by windows; that there is nothing to wait for lets panes go.
+            let waits = !matches!(policy.condition, Condition::Alert { .. });
+            let tiles = waits.then(|| self.tiles(shards, policy.window, from, until));
+            for (end, version) in tiles.into_iter().flatten() {
                 let range = Range { version: &version, start: end - policy.window, end };
                 let finding = self.find(shards, at, &policy, range);
                 let circumstances = Circumstances {
@@ -133,10 +139,18 @@ impl Monitor {
         effects: &mut Vec<Effect>,
     ) {
         let state = &mut self.state.policies[at];
+        let firing_before = state.firing.contains_key(range.version);
         let decision = state.decide(policy, range.version, finding.verdict, circumstances);
+        let firing = state.firing.contains_key(range.version);
         let reason = finding.reason.clone();
+        if firing != firing_before {
+            let kind = if firing { MarkKind::Firing } else { MarkKind::Cleared };
+            self.mark(kind, policy, range, circumstances.now, &reason);
+        }
+        let state = &self.state.policies[at];
         if let (Decision::Retrain, Action::Retrain { webhook, .. }) = (decision, &policy.action) {
             let streak = state.streak(range.version);
+            self.mark(MarkKind::Request, policy, range, circumstances.now, &reason);
             let evidence = self.evidence(shards, policy, range, finding, streak);
             let request = evidence.into_request(webhook.clone(), circumstances.due);
             effects.push(Effect::Request { request });
@@ -160,6 +174,7 @@ impl Monitor {
         match &policy.condition {
             Condition::Performance { .. } => self.find_performance(shards, at, policy, range),
             Condition::Drift { .. } => self.find_drift(shards, policy, range),
+            Condition::Alert { .. } => unreachable!("no window is judged for an alert"),
         }
     }
 
@@ -278,6 +293,7 @@ impl Monitor {
             reference: layout.profile.as_ref().map(|profile| profile.content_hash.clone()),
             drifting_features: finding.features.iter().map(FeatureNote::evidence).collect(),
             offsets: vec![TopicOffsets { topic: self.topic.to_string(), partitions }],
+            alert: None,
         }
     }
 }

@@ -3,19 +3,24 @@
 //! A window closes only when every expected shard has passed it. Judging is a function of the logs
 //! alone; showing follows whatever labels have come.
 
+mod alert;
 mod firing;
 mod judge;
+mod record;
 mod report;
 
+pub use alert::{AlertOutcome, ExternalAlert};
 pub use report::{DriftReport, ModelReport, SliceReport, VersionReport, WindowReport};
 
 use super::drift::FeatureDrift;
 use super::effect::{Effect, FiringKind};
+use super::history::History;
 use super::model_shard::{ModelContext, Partial};
 use super::outbox::Outbox;
 use super::pane::{PaneKey, Released};
 use super::policy::PolicyState;
 use super::request::FeatureEvidence;
+use super::spec::PolicySpec;
 use super::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,6 +48,28 @@ pub struct MonitorState {
     /// Drift of the newest closed window of each version and kind.
     pub drift: BTreeMap<(String, u16), WindowDrift>,
     pub outbox: Outbox,
+}
+
+impl MonitorState {
+    /// Gives each policy the state that it had under its name in another order of them. A policy
+    /// that is new begins anew; what belonged to one that is gone is forgotten.
+    pub fn arrange_policies(&mut self, names: &[String], policies: &[PolicySpec]) {
+        let place = |name: &str| policies.iter().position(|policy| &*policy.name == name);
+        let mut arranged = vec![PolicyState::default(); policies.len()];
+        for (name, state) in names.iter().zip(std::mem::take(&mut self.policies)) {
+            if let Some(at) = place(name) {
+                arranged[at] = state;
+            }
+        }
+        self.policies = arranged;
+        let notes = std::mem::take(&mut self.notes).into_iter();
+        self.notes = notes
+            .filter_map(|((at, end, version), notes)| {
+                let at = place(names.get(usize::from(at))?)?;
+                Some(((u16::try_from(at).ok()?, end, version), notes))
+            })
+            .collect();
+    }
 }
 
 /// One drifting feature, as evidence keeps it.
@@ -73,6 +100,8 @@ pub struct Monitor {
     /// How many shards must have reported before a window closes.
     pub expected_shards: usize,
     pub state: MonitorState,
+    /// What the newest windows looked like; a section of its own in the checkpoint.
+    pub history: History,
     /// Fired windows that changed since, and when they last fired by our clock.
     changed: BTreeSet<WindowKey>,
     fired_at: BTreeMap<WindowKey, Timestamp>,
@@ -81,6 +110,7 @@ pub struct Monitor {
 impl Monitor {
     pub fn new(context: Arc<ModelContext>, topic: Arc<str>) -> Self {
         let mut monitor = Self {
+            history: History::new(&context.spec),
             context,
             topic,
             expected_shards: usize::MAX,
