@@ -96,7 +96,7 @@ def state():
     return row("State", [
         lines("Age of the last checkpoint", "By lineage: shards (rows, windows) and models (policies, requests).", "s",
               [query(f"time() - tidemark_checkpoint_last_success_timestamp_seconds{{{DAEMON}}}", "{{lineage}}")], min=0),
-        lines("Time to write a checkpoint", "By lineage.", "s", quantiles("tidemark_checkpoint_seconds", "lineage"), min=0),
+        lines("Time to write a checkpoint", "Half, and 99 in 100, took no longer than this; by lineage.", "s", quantiles("tidemark_checkpoint_seconds", "lineage"), min=0),
         lines("Checkpoints written", "Bytes a second, by lineage.", "Bps",
               [query(rate("tidemark_checkpoint_written_bytes_total", "lineage"), "{{lineage}}")], width=8),
         lines("Size of a full checkpoint", "The newest one, by lineage.", "bytes",
@@ -112,7 +112,7 @@ def webhooks():
         lines("Requests and failures", "HTTP requests to each webhook, retries included, and those that it did not take, in each step of the graph.", "short",
               [query(f"sum by (webhook) (increase(tidemark_webhook_requests_total{{{DAEMON}}}[$__rate_interval]))", "{{webhook}} all"),
                query(f"sum by (webhook) (increase(tidemark_webhook_failures_total{{{DAEMON}}}[$__rate_interval]))", "{{webhook}} failed")], width=8, min=0, links=REQUESTS),
-        lines("Time to answer", "Of each webhook.", "s", quantiles("tidemark_webhook_request_seconds", "webhook"), width=8, min=0),
+        lines("Time to answer", "Half, and 99 in 100, of its answers took no longer than this.", "s", quantiles("tidemark_webhook_request_seconds", "webhook"), width=8, min=0),
         lines("Oldest request that waits", "Time since it was made. No line: none waits.", "s",
               [query(f"time() - tidemark_outbox_oldest_pending_timestamp_seconds{{{DAEMON}}}", "{{webhook}}")], width=8, min=0, links=REQUESTS),
         table("Deliveries", "Requests for a retraining since the start of the state.", "short", [
@@ -126,8 +126,8 @@ def webhooks():
 
 def process():
     return row("Process", [
-        lines("CPU", "Cores in use.", "short", [query(f"rate(process_cpu_seconds_total{{{DAEMON}}}[$__rate_interval])", "{{instance}}")], width=8, min=0),
-        lines("Memory", "Resident memory.", "bytes", [query(f"process_resident_memory_bytes{{{DAEMON}}}", "{{instance}}")], width=8, min=0),
+        lines("CPU", "Processor cores that are in use.", "short", [query(f"rate(process_cpu_seconds_total{{{DAEMON}}}[$__rate_interval])", "{{instance}}")], width=8, min=0),
+        lines("Memory", "Memory that the process holds (resident).", "bytes", [query(f"process_resident_memory_bytes{{{DAEMON}}}", "{{instance}}")], width=8, min=0),
         lines("Open files", "Descriptors in use, and how many there may be.", "short",
               [query(f"process_open_fds{{{DAEMON}}}", "{{instance}} open"), query(f"process_max_fds{{{DAEMON}}}", "{{instance}} at most")], width=8, min=0),
         lines("Time of a batch", "To decode and apply a batch of records.", "s", quantiles("tidemark_batch_seconds"), width=8, min=0),

@@ -28,8 +28,9 @@ pub struct DemoArgs {
     /// temporary one.
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
-    /// Send the story to this broker (host:port, several by commas) for a daemon that runs elsewhere,
-    /// and be its trainer. The topics census.predictions and census.labels must be there.
+    /// Send the story to these brokers (host:port, several by commas) for a daemon that runs
+    /// elsewhere, and be its trainer. Topics: census.predictions and census.labels; they must be
+    /// there.
     #[arg(long, value_name = "BROKERS", conflicts_with_all = ["port", "state", "print_config"])]
     bootstrap: Option<String>,
     /// Where the trainer waits for requests, with --bootstrap.

@@ -28,7 +28,7 @@ const NOTHING_TO_SHOW: [(&str, &str); 9] = [
     ("model.json: Explained variance (R2): ", "the model is no regression"),
     ("model.json: Macro averages: ", "the model has two classes"),
     ("model.json: Top-k accuracy: ", "the model has two classes"),
-    ("daemon.json: Oldest request that waits: ", "requests are taken at once"),
+    ("daemon.json: Oldest request that waits: ", "requests are taken within a scrape"),
     ("daemon.json: annotation Start", "it starts before Prometheus looks"),
     ("model_version_window:tidemark_rmse_above_baseline:lower_ratio", "no regression"),
 ];
@@ -88,10 +88,12 @@ fn prometheus_config(home: &TempDir, target: u16, alertmanager: u16) -> String {
     }
     let folder = home.path().display();
     format!(
-        "global: {{ scrape_interval: 500ms, scrape_timeout: 500ms, evaluation_interval: 500ms }}\n\
+        "global: {{ scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 500ms }}\n\
          rule_files: [\"{folder}/recording.yml\", \"{folder}/alerts.yml\"]\n\
-         alerting: {{ alertmanagers: [{{ static_configs: [{{ targets: [\"127.0.0.1:{alertmanager}\"] }}] }}] }}\n\
-         scrape_configs:\n- job_name: tidemark\n  static_configs: [{{ targets: [\"127.0.0.1:{target}\"] }}]\n"
+         alerting:\n  alertmanagers:\n  \
+         - static_configs: [{{ targets: [\"127.0.0.1:{alertmanager}\"] }}]\n\
+         scrape_configs:\n- job_name: tidemark\n  \
+         static_configs: [{{ targets: [\"127.0.0.1:{target}\"] }}]\n"
     )
 }
 
@@ -120,10 +122,12 @@ impl Stage {
         seen.filter(fits).collect()
     }
 
-    fn ended(&self, alert: &str, part: &str) -> Option<Notified> {
+    /// An end after this time. (A scrape that fails on a busy machine ends an alert for a moment.)
+    fn ended(&self, alert: &str, part: &str, after: Timestamp) -> Option<Notified> {
         let seen = self.inbox.seen().into_iter();
         let fits = |one: &Notified| {
-            !one.firing && one.name() == alert && one.labels.to_string().contains(part)
+            let labels = one.labels.to_string();
+            !one.firing && one.name() == alert && one.ends_at > after && labels.contains(part)
         };
         { seen }.find(fits)
     }
@@ -133,26 +137,29 @@ impl Stage {
         first.unwrap_or_else(|| panic!("{alert} {part} did not fire: {:#?}", self.inbox.seen()))
     }
 
-    /// Those of `NOTHING_TO_SHOW` that had something after all, and others that had nothing.
+    /// Queries without data that should have some, and excuses that nobody needs.
     fn wrong_queries(&self, until: Timestamp) -> Vec<String> {
-        let queries = panel_queries()
-            .into_iter()
-            .chain(rule_queries().into_iter().filter(|rule| !rule.is_alert));
+        let recording = rule_queries().into_iter().filter(|rule| !rule.is_alert);
+        let (from, to) = (self.began_at.as_secs_f64(), until.as_secs_f64());
         let mut wrong = Vec::new();
-        for query in queries {
-            let (from, to) = (self.began_at.as_secs_f64(), until.as_secs_f64());
+        let mut excuses: BTreeSet<&str> = NOTHING_TO_SHOW.iter().map(|(place, _)| *place).collect();
+        for query in panel_queries().into_iter().chain(recording) {
+            let mut excuse = NOTHING_TO_SHOW.iter().map(|(place, _)| *place);
+            if let Some(place) = excuse.find(|place| query.place.starts_with(place)) {
+                excuses.remove(place);
+                continue;
+            }
             let expr = match &query.record {
                 // What was recorded, not what it would be.
                 Some(record) => record.clone(),
-                None => chosen(&query.expr, "2s"),
+                None => chosen(&query.expr, "4s"),
             };
             let result = self.prometheus.range(&expr, from, to);
-            let excused = NOTHING_TO_SHOW.iter().any(|(place, _)| query.place.starts_with(place));
-            let empty = result.iter().all(|(_, values)| values.iter().all(|(_, v)| v.is_nan()));
-            if empty != excused {
-                wrong.push(format!("{}: {} series: {expr}", query.place, result.len()));
+            if result.iter().all(|(_, values)| values.iter().all(|(_, value)| value.is_nan())) {
+                wrong.push(format!("{} has no data: {expr}", query.place));
             }
         }
+        wrong.extend(excuses.iter().map(|place| format!("{place} does not exist")));
         wrong
     }
 }
@@ -195,8 +202,7 @@ fn every_query_has_data_and_alerts_come_and_go_with_the_story() {
     // v7 is behind v8 by a quarter of an hour of the story: its alerts end.
     for (alert, part) in [("TidemarkPolicyFiring", "accuracy-fell"), ("TidemarkFeatureDrift", "5m")]
     {
-        let ended = wait_for(&format!("{alert} ends"), || stage.ended(alert, part));
-        assert!(ended.ends_at > live_at, "{ended:?}");
+        let ended = wait_for(&format!("{alert} ends"), || stage.ended(alert, part, live_at));
         assert!(ended.ends_at < ended_at + Span::from_secs(5), "{ended:?}");
     }
     let wrong = stage.wrong_queries(ended_at);
