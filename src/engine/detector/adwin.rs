@@ -44,7 +44,7 @@ pub struct Adwin {
     ticks: u64,
 }
 
-/// Squared deviations that two parts have beyond those within each: n, mean of one and of the other.
+/// Squared deviations that two parts have beyond those within each: size and mean of both.
 fn between(n: f64, mean: f64, m: f64, other: f64) -> f64 {
     n * m * (mean - other) * (mean - other) / (n + m)
 }
@@ -119,8 +119,7 @@ impl Adwin {
         let (mut n, mut m) = (0.0, self.width);
         let (mut old, mut new) = (0.0, self.total);
         for (row, buckets) in self.rows.iter().enumerate().rev() {
-            // As in its source, the newest bucket of each size is passed over.
-            for bucket in buckets.iter().take(buckets.len().saturating_sub(1)) {
+            for bucket in buckets {
                 n += size(row);
                 m -= size(row);
                 old += bucket.total;

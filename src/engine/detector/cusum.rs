@@ -18,8 +18,8 @@ impl Default for CusumSettings {
     }
 }
 
-/// s = max(0, s + x - mean - delta), drift where s > threshold; the mean is that of all values since
-/// the last drift, this one among them. As Frouros' CUSUM; river has none.
+/// s = max(0, s + x - mean - delta), drift where s > threshold; the mean is that of all values
+/// since the last drift, this one among them. As Frouros' CUSUM; river has none.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Cusum {
     settings: CusumSettings,

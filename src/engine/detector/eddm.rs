@@ -17,8 +17,8 @@ impl Default for EddmSettings {
     }
 }
 
-/// Baena-Garcia et al. 2006, as `river.drift.binary.EDDM`. It signals at errors only, and often: the
-/// distance varies greatly where errors are independent.
+/// Baena-Garcia et al. 2006, as `river.drift.binary.EDDM`. It signals at errors only, and often:
+/// the distance varies greatly where errors are independent.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Eddm {
     settings: EddmSettings,

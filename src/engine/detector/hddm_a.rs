@@ -38,7 +38,8 @@ impl HddmA {
         (1.0 / (2.0 * mean.count) * (1.0 / self.settings.drift).ln()).sqrt()
     }
 
-    /// Whether the mean since `cut` lies further off than chance explains; `sign` 1 above, -1 below.
+    /// Whether the mean since `cut` lies further off than chance explains; `sign` 1 above, -1
+    /// below.
     fn moved(&self, cut: &Mean, sign: f64, confidence: f64) -> bool {
         if cut.count == self.all.count {
             return false;

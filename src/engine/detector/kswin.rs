@@ -81,8 +81,8 @@ fn greatest_steps(one: &mut [f64], other: &mut [f64]) -> u32 {
     values.map(|value| upto(one, *value).abs_diff(upto(other, *value))).max().unwrap_or(0)
 }
 
-/// P(D >= h / n) of the two-sided Kolmogorov-Smirnov statistic of two samples of `n` values each: the
-/// share of the paths from (0, 0) to (n, n) that touch a diagonal `h` away (Hodges 1958), as
+/// P(D >= h / n) of the two-sided Kolmogorov-Smirnov statistic of two samples of `n` values each:
+/// the share of the paths from (0, 0) to (n, n) that touch a diagonal `h` away (Hodges 1958), as
 /// `scipy.stats.ks_2samp` counts them.
 pub fn equal_size_p(n: f64, h: f64) -> f64 {
     if h < 1.0 {

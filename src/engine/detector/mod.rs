@@ -2,9 +2,9 @@
 //! of them the detector says that the law of the values has changed.
 //!
 //! For a log that is read again and for a file, where the order of the rows is known; the daemon
-//! judges windows instead (`engine::monitor`), whose verdicts do not depend on the order of arrival.
-//! Each detector is a state machine of its values alone, and gives the signals of river 0.26.1
-//! (`river.drift`) at the same values with the same settings. After a drift it begins anew.
+//! judges windows instead (`engine::monitor`), whose verdicts do not depend on the order of
+//! arrival. Each detector is a state machine of its values alone, and gives the signals of river
+//! 0.26.1 (`river.drift`) at the same values with the same settings. After a drift it begins anew.
 //!
 //! DDM, EDDM and HDDM expect 0 for a right prediction and 1 for an error; the others any number.
 
