@@ -12,7 +12,7 @@ use crate::io::kafka::KafkaSource;
 use std::time::{Duration, Instant};
 
 /// A topic with less than this to read neither waits nor is waited for.
-const BACKLOG_MIN: u64 = 10_000;
+const BACKLOG_MIN: u64 = 1_000;
 /// A topic that could go on and has shown nothing for so long is not waited for.
 const MOVED_WITHIN: Duration = Duration::from_secs(5);
 /// Rows that a round may add to what a model holds, about.
