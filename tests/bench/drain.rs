@@ -4,9 +4,9 @@
 //! keyed): predictions of 723 bytes with 15 numbers and 5 strings, and their labels of 92 bytes,
 //! spread over an hour. Both are drained from the start by processes of their own: by
 //! `BaseConsumer::poll` and nothing but counting, and by the daemon doing all its work (20 profiled
-//! features, the join, two slices, a policy, a checkpoint and a scrape each second). CPU seconds are
-//! user plus system of the whole process, from its start to its end. Only the ratio means something
-//! from machine to machine.
+//! features, the join, two slices, a policy, a checkpoint and a scrape each second). CPU seconds
+//! are user plus system of the whole process, from its start to its end. Only the ratio means
+//! something from machine to machine.
 
 #![allow(clippy::disallowed_methods, clippy::unwrap_used)] // A benchmark reads the clock.
 
