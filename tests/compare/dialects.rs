@@ -221,3 +221,22 @@ fn compare_with(
     assert!(compared >= 50, "{compared} numbers of {tool}");
     faults
 }
+
+#[test]
+fn deequs_sketch_keeps_what_its_source_keeps() {
+    // From oracle/compare/deequ_kll.py: rows of both sides, prime, different values, shift.
+    let deequ_sketch: [(u32, u32, u64, u64, u64, f64); 3] = [
+        (20_000, 5_000, 7_919, 1_000_003, 200_000, 0.17313950105848458),
+        (3_000, 2_000, 7_919, 100, 30, 0.07954592314951403),
+        (30_000, 30_000, 104_729, 500, 40, 0.05153950105848466),
+    ];
+    for (rows, other_rows, prime, different, shift, expected) in deequ_sketch {
+        let value = |at: u32| (u64::from(at) * prime % different) as f64;
+        let reference = (0..rows).map(value).collect();
+        let current = (0..other_rows).map(|at| value(at) + shift as f64).collect();
+        let values = Values::Numeric { reference, current, whole: true };
+        let found = found(Dialect::Deequ, &Feature { name: "x".into(), values });
+        let value = by_name(&found, "l_infinity").unwrap().value.unwrap();
+        assert!(close(value, expected, 1e-12, 0.0), "{expected}, found {found:?}");
+    }
+}

@@ -214,3 +214,32 @@ fn the_table_says_what_drifted_first_and_the_exit_code_on_request() {
     assert_eq!(code, Some(2));
     assert!(message.contains("cramers_v"), "{message}");
 }
+
+#[test]
+fn the_readmes_commands_compare_two_files() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
+    let block = readme.split("```sh\n").find(|block| block.starts_with("tidemark compare"));
+    let lines = block.unwrap().split("```").next().unwrap().lines();
+    let bench = Bench::new();
+    let sample = super::unpacked(&root.join("tests/data/adult_sample.csv.gz"));
+    bench.file("reference.csv", &sample);
+    bench.file("current.csv", &sample);
+    for line in lines {
+        let words = line.split_whitespace().skip(1);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tidemark"));
+        let output = command.args(words).current_dir(bench.folder.path()).output().unwrap();
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert!(output.status.success() && said.contains("education"), "{line}: {said}");
+    }
+}
+
+#[test]
+fn the_help_teaches_what_a_dialect_is() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tidemark"));
+    let output = command.args(["compare", "--help"]).output().unwrap();
+    let help = String::from_utf8(output.stdout).unwrap();
+    for part in ["A dialect gives", "Examples:", "--alpha", "read a\nnumber with its dialect"] {
+        assert!(help.contains(part), "no `{part}` in:\n{help}");
+    }
+}

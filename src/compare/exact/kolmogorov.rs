@@ -90,7 +90,7 @@ pub fn one_sample(d: f64, n: f64) -> f64 {
         2.0 * (1.0 - d).powf(n)
     } else if d >= 0.5 || squared >= if n <= 140.0 { 4.0 } else { 2.2 } {
         2.0 * one_sided(d, n)
-    } else if n <= 140.0 || n * d.powf(1.5) <= 1.4 {
+    } else if n <= 140.0 || (n <= 100_000.0 && n * d.powf(1.5) <= 1.4) {
         1.0 - durbin_matrix(d, n)
     } else {
         1.0 - pelz_good(d, n)
@@ -134,10 +134,10 @@ fn durbin_matrix(d: f64, n: f64) -> f64 {
     if 2.0 * h - 1.0 > 0.0 {
         matrix[size - 1][0] += (2.0 * h - 1.0).powi(size as i32);
     }
-    for i in 0..size {
-        for j in 0..size {
+    for (i, row) in matrix.iter_mut().enumerate() {
+        for (j, cell) in row.iter_mut().enumerate() {
             for factor in 1..=(i + 1).saturating_sub(j) {
-                matrix[i][j] /= factor as f64;
+                *cell /= factor as f64;
             }
         }
     }
