@@ -15,6 +15,9 @@
 
 mod save;
 mod slices;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
 
 pub use save::{Restoring, SavedHistory};
 pub use slices::{RankedSlice, SliceTable, gap_bound, rank_slices};
@@ -431,8 +434,9 @@ impl Current {
     }
 }
 
-/// What the overview shows of a model: the metric and the kind of window that its first policy about
-/// performance judges, else the task's usual metric over the smallest window of an hour or more.
+/// What the overview shows of a model: the metric and the kind of window that its first policy
+/// about performance judges, else the task's usual metric over the smallest window of an hour or
+/// more.
 pub fn headline(spec: &ModelSpec) -> (Metric, usize) {
     let size = |window: Span| spec.windows.iter().position(|spec| spec.size == window);
     let judged = spec.policies.iter().find_map(|policy| match &policy.condition {
