@@ -69,8 +69,8 @@ impl ModelView<'_> {
             return Ok(());
         }
         Err(ApiError::unavailable(format!(
-            "{metric} of so many slices over {} is too much work at once; ask for a smaller window, \
-             or for a metric of counts, such as accuracy",
+            "{metric} of so many slices over {} is too much work at once; ask for a smaller \
+             window, or for a metric of counts, such as accuracy",
             range.end - range.start
         )))
     }
