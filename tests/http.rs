@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 use tidemark::engine::time::{Span, Timestamp};
-use tidemark::io::http::{HttpState, Limits, Readiness, bind, index, router, serve};
+use tidemark::io::http::{Heartbeat, HttpState, Limits, Readiness, bind, page, router, serve};
 use tidemark::io::telemetry::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -41,7 +41,7 @@ impl Server {
             Arc::new(move || Timestamp(clock.load(Ordering::SeqCst))),
             limits,
         );
-        let task = tokio::spawn(serve(listener, router(state, index()), limits, stopped));
+        let task = tokio::spawn(serve(listener, router(state, page()), limits, stopped));
         let client = Client::builder().no_proxy().build().unwrap();
         Self { address, readiness, stop, task, desk: Some(desk), now, client }
     }
@@ -120,10 +120,45 @@ async fn an_unknown_path_lists_what_there_is() {
     for path in ["/metrics", "/-/healthy", "/-/ready"] {
         assert!(text.contains(path), "{text}");
     }
-    let (status, text) = server.get("/").await;
-    assert!(status.is_success() && text.contains("/metrics"), "{text}");
     let refused = server.ask(Method::POST, "/metrics").await;
     assert_eq!(refused.status(), StatusCode::METHOD_NOT_ALLOWED);
+}
+
+#[tokio::test]
+async fn the_page_is_served_whole_may_load_only_what_is_here_and_is_sent_once() {
+    let server = Server::start(quick()).await;
+    for (path, kind) in [
+        ("/", "text/html; charset=utf-8"),
+        ("/page/app.js", "text/javascript; charset=utf-8"),
+        ("/page/views/model.js", "text/javascript; charset=utf-8"),
+        ("/page/style.css", "text/css; charset=utf-8"),
+        ("/page/icon.svg", "image/svg+xml"),
+    ] {
+        let response = server.ask(Method::GET, path).await;
+        assert_eq!(response.status(), StatusCode::OK, "{path}");
+        let headers = response.headers().clone();
+        assert_eq!(headers["content-type"], kind);
+        assert_eq!(headers["x-content-type-options"], "nosniff");
+        assert_eq!(headers["referrer-policy"], "no-referrer");
+        assert_eq!(headers["cache-control"], "no-cache");
+        let policy = headers["content-security-policy"].to_str().unwrap();
+        assert!(policy.starts_with("default-src 'none'; script-src 'self';"), "{policy}");
+        assert!(!policy.contains("unsafe") && !policy.contains('*'), "{policy}");
+        assert!(policy.contains("frame-ancestors 'none'"), "{policy}");
+        assert!(!response.text().await.unwrap().is_empty());
+
+        let again = server
+            .client
+            .get(format!("http://{}{path}", server.address))
+            .header("if-none-match", format!("\"other\", W/{}", headers["etag"].to_str().unwrap()));
+        let again = again.send().await.unwrap();
+        assert_eq!(again.status(), StatusCode::NOT_MODIFIED);
+        assert_eq!(again.headers()["etag"], headers["etag"]);
+        assert_eq!(again.text().await.unwrap(), "");
+    }
+    for path in ["/page/", "/page/nothing.js", "/page/../Cargo.toml", "/page/%2e%2e/lib.rs"] {
+        assert_eq!(server.get(path).await.0, StatusCode::NOT_FOUND, "{path}");
+    }
 }
 
 #[tokio::test]
@@ -292,4 +327,34 @@ async fn a_port_that_is_taken_is_said_with_its_address() {
         error.contains(&server.address.to_string()) && error.contains("http.listen"),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn an_engine_that_is_stuck_or_has_ended_is_not_ready() {
+    let start = async |silent_max: Duration| {
+        let listener = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await.unwrap();
+        let url = format!("http://{}/-/ready", listener.local_addr().unwrap());
+        let (ready, readiness) = watch::channel(Readiness::Ready);
+        let (stop, stopped) = watch::channel(false);
+        let limits = Limits { silent_max, ..Limits::default() };
+        let now = Arc::new(|| NOW);
+        let (client, _) = snapshots();
+        let heartbeat = Heartbeat::default();
+        heartbeat.beat();
+        let state = HttpState::new(Arc::new(Telemetry::new()), client, readiness, now, limits);
+        let router = router(state.beating(heartbeat), axum::Router::new());
+        tokio::spawn(serve(listener, router, limits, stopped));
+        (url, ready, stop)
+    };
+    let ask = async |url: &str| {
+        let answer = Client::builder().no_proxy().build().unwrap().get(url).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    let (url, ready, _stop) = start(Duration::from_secs(3_600)).await;
+    assert_eq!(ask(&url).await, (200, "ready\n".to_owned()));
+    drop(ready);
+    assert_eq!(ask(&url).await, (503, "not ready: the engine has ended\n".to_owned()));
+    let (url, _ready, _stop) = start(Duration::ZERO).await;
+    let (status, text) = ask(&url).await;
+    assert!(status == 503 && text.contains("the engine has not answered for "), "{text}");
 }

@@ -2,8 +2,8 @@
 
 use super::metric::Metric;
 use super::model_shard::Partial;
-use super::pane::{Pane, PaneKey, VersionPane, merge_features, stages_seen};
-use super::sketch::feature::FeatureSketch;
+use super::pane::{Pane, PaneKey, VersionPane, stages_seen};
+use super::sketch::feature::{FeatureSketch, merge_features};
 use super::sketch::{PerformanceCells, Sketch};
 use super::slice::SliceKey;
 use super::time::Timestamp;

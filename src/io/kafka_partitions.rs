@@ -82,31 +82,17 @@ impl Partition {
     }
 }
 
-/// The assigned partitions, found fast: a topic's by number, and its topic by the last one found.
+/// The assigned partitions, found by number.
 pub(super) struct Partitions {
     topics: Vec<Vec<Option<Partition>>>,
-    last_topic: usize,
 }
 
 impl Partitions {
     pub fn new(topics: usize) -> Self {
-        Self { topics: (0..topics).map(|_| Vec::new()).collect(), last_topic: 0 }
+        Self { topics: (0..topics).map(|_| Vec::new()).collect() }
     }
 
-    /// The topic's position among `names` and the partition's state, if it is assigned.
-    pub fn find(
-        &mut self,
-        names: &[String],
-        name: &str,
-        partition: i32,
-    ) -> Option<(usize, &mut Partition)> {
-        if names.get(self.last_topic).is_none_or(|last| last != name) {
-            self.last_topic = names.iter().position(|known| known == name)?;
-        }
-        let topic = self.last_topic;
-        self.get_mut(TopicPartition { topic, partition }).map(|state| (topic, state))
-    }
-
+    /// The state of a partition, if it is assigned.
     pub fn get_mut(&mut self, at: TopicPartition) -> Option<&mut Partition> {
         let partition = usize::try_from(at.partition).ok()?;
         self.topics.get_mut(at.topic)?.get_mut(partition)?.as_mut()
@@ -175,12 +161,14 @@ mod tests {
 
     #[test]
     fn only_assigned_partitions_are_found() {
-        let names = ["a".to_owned(), "b".to_owned()];
         let mut partitions = Partitions::new(2);
         partitions.insert(TopicPartition { topic: 1, partition: 2 }, Partition::new(7, 7));
-        assert_eq!(partitions.find(&names, "b", 2).map(|(t, state)| (t, state.next)), Some((1, 7)));
-        for (name, partition) in [("a", 2), ("b", 1), ("b", 3), ("b", -1), ("c", 2)] {
-            assert!(partitions.find(&names, name, partition).is_none(), "{name} {partition}");
+        let mut next = |topic, partition| {
+            partitions.get_mut(TopicPartition { topic, partition }).map(|state| state.next)
+        };
+        assert_eq!(next(1, 2), Some(7));
+        for (topic, partition) in [(0, 2), (1, 1), (1, 3), (1, -1), (2, 2), (usize::MAX, 2)] {
+            assert_eq!(next(topic, partition), None, "{topic} {partition}");
         }
         let all: Vec<_> = partitions.iter().map(|(at, _)| (at.topic, at.partition)).collect();
         assert_eq!(all, [(1, 2)]);

@@ -448,7 +448,7 @@ pub fn headline(spec: &ModelSpec) -> (Metric, usize) {
     let size = |window: Span| spec.windows.iter().position(|spec| spec.size == window);
     let judged = spec.policies.iter().find_map(|policy| match &policy.condition {
         Condition::Performance { metric, .. } => Some((*metric, size(policy.window)?)),
-        Condition::Drift { .. } => None,
+        Condition::Drift { .. } | Condition::Alert { .. } => None,
     });
     judged.unwrap_or_else(|| {
         let metric = match spec.task {

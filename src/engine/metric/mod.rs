@@ -12,6 +12,7 @@ mod confusion;
 mod error;
 pub mod interval;
 mod loss;
+pub mod query;
 mod ranking;
 
 use super::estimate::Estimate;
