@@ -39,8 +39,8 @@ fn undefined(metric: Metric, rows: &[BinaryOutcome]) -> bool {
         Metric::Precision => !decisions.0,
         Metric::Recall | Metric::AveragePrecision => !labels.0,
         Metric::Specificity => !labels.1,
-        Metric::F1 => !labels.0 && !decisions.0,
-        Metric::BalancedAccuracy | Metric::RocAuc => labels != (true, true),
+        Metric::F1 | Metric::F2 | Metric::Jaccard => !labels.0 && !decisions.0,
+        Metric::BalancedAccuracy | Metric::RocAuc | Metric::KsSeparation => labels != (true, true),
         Metric::Mcc => labels != (true, true) || decisions != (true, true),
         Metric::CohenKappa => labels != (true, true) && labels == decisions,
         _ => false,
@@ -56,13 +56,17 @@ fn binary_metrics_equal_scikit_learns() {
         (Metric::Recall, "recall"),
         (Metric::Specificity, "specificity"),
         (Metric::F1, "f1"),
+        (Metric::F2, "fbeta2"),
+        (Metric::Jaccard, "jaccard"),
         (Metric::Mcc, "mcc"),
         (Metric::CohenKappa, "cohen_kappa"),
         (Metric::RocAuc, "roc_auc"),
         (Metric::AveragePrecision, "average_precision"),
+        (Metric::KsSeparation, "ks_separation"),
         (Metric::LogLoss, "log_loss"),
         (Metric::Brier, "brier"),
         (Metric::ExpectedCalibrationError, "ece10"),
+        (Metric::MaximumCalibrationError, "mce10"),
     ];
     let cases = oracle("binary");
     assert_eq!(cases.len(), 15);
@@ -73,7 +77,12 @@ fn binary_metrics_equal_scikit_learns() {
             let expected = &case["expected"][key];
             let expected = match expected.as_f64() {
                 _ if undefined(metric, &rows) => Expected::Absent,
-                Some(number) if matches!(metric, Metric::RocAuc | Metric::AveragePrecision) => {
+                Some(number)
+                    if matches!(
+                        metric,
+                        Metric::RocAuc | Metric::AveragePrecision | Metric::KsSeparation
+                    ) =>
+                {
                     Expected::WithinBound(number)
                 }
                 Some(number) => Expected::Number(number),

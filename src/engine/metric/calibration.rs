@@ -15,6 +15,17 @@ pub(super) fn expected(bins: &[CalibrationBin]) -> Option<Estimate> {
     (weight > 0.0).then(|| Estimate::exact(error / weight, None, rows(bins)))
 }
 
+/// Maximum calibration error: the greatest |observed - stated| of a bin, however few rows it has.
+/// No interval.
+pub(super) fn maximum(bins: &[CalibrationBin]) -> Option<Estimate> {
+    let filled = bins.iter().filter(|bin| bin.rows.w > 0.0);
+    let errors = filled.map(|bin| ((bin.hits - bin.confidence) / bin.rows.w).abs());
+    let value = errors.fold(None, |greatest: Option<f64>, error| {
+        Some(greatest.map_or(error, |greatest| greatest.max(error)))
+    })?;
+    Some(Estimate::exact(value, None, rows(bins)))
+}
+
 /// Root mean square calibration error without the part that sampling noise adds: the square root of
 /// the mean over the rows of (observed - stated)^2 - observed (1 - observed) / (n - 1), whose
 /// expectation is that of the bins' true squared error; 0 where that is negative (Kumar, Liang & Ma

@@ -102,6 +102,20 @@ impl Metric {
             Self::F1 => {
                 info("f1", "The harmonic mean of precision and recall.", BINARY, HIGHER, UNIT)
             }
+            Self::F2 => info(
+                "f2",
+                "The mean of precision and recall that weighs recall four times as much.",
+                BINARY,
+                HIGHER,
+                UNIT,
+            ),
+            Self::Jaccard => info(
+                "jaccard",
+                "The share that were both, of all that were positive or predicted so.",
+                BINARY,
+                HIGHER,
+                UNIT,
+            ),
             Self::Mcc => info(
                 "mcc",
                 "Matthews' correlation between predicted and true class; 0 is chance.",
@@ -130,6 +144,13 @@ impl Metric {
                 HIGHER,
                 UNIT,
             ),
+            Self::KsSeparation => info(
+                "ks_separation",
+                "Greatest gap between the shares of positives and of negatives above a score.",
+                BINARY,
+                HIGHER,
+                UNIT,
+            ),
             Self::LogLoss => info(
                 "log_loss",
                 "The mean of minus the logarithm of the probability given to the true class.",
@@ -154,6 +175,13 @@ impl Metric {
             Self::ExpectedCalibrationError => info(
                 "expected_calibration_error",
                 "Mean absolute difference of observed and stated probability, noise included.",
+                CLASSIFICATION,
+                LOWER,
+                UNIT,
+            ),
+            Self::MaximumCalibrationError => info(
+                "maximum_calibration_error",
+                "Greatest difference of observed and stated probability in one of ten bins.",
                 CLASSIFICATION,
                 LOWER,
                 UNIT,

@@ -73,6 +73,24 @@ pub(super) fn f1(cells: &BinaryCells) -> Option<Estimate> {
     Some(Estimate::exact(f1(jaccard.value), interval, jaccard.support))
 }
 
+/// F-beta with beta = 2: 5 TP / (5 TP + 4 FN + FP). No interval.
+pub(super) fn f2(cells: &BinaryCells) -> Option<Estimate> {
+    let of = Cells::of(cells);
+    let either = of.true_positive + of.false_positive + of.false_negative;
+    if !either.is_some() {
+        return None;
+    }
+    let hits = 5.0 * of.true_positive.w;
+    let value = hits / (hits + 4.0 * of.false_negative.w + of.false_positive.w);
+    value.is_finite().then(|| Estimate::exact(value.clamp(0.0, 1.0), None, either.support()))
+}
+
+/// TP / (TP + FP + FN).
+pub(super) fn jaccard(cells: &BinaryCells) -> Option<Estimate> {
+    let of = Cells::of(cells);
+    proportion(of.true_positive, of.true_positive + of.false_positive + of.false_negative)
+}
+
 /// (TP + FN) / n.
 pub(super) fn prevalence(cells: &BinaryCells) -> Option<Estimate> {
     let of = Cells::of(cells);

@@ -87,6 +87,34 @@ fn delong(bins: &[Bin], positives: Mass, negatives: Mass, auc: f64) -> Option<In
     (variance > 0.0).then(|| Interval { lower: expit(logit - half), upper: expit(logit + half) })
 }
 
+/// The greatest difference between the cumulative shares of positives and of negatives over the
+/// score: the Kolmogorov-Smirnov statistic of the two. `None` without positives or without
+/// negatives. No interval.
+///
+/// Looked for at the bins' ends; `error_max` is how much greater it can be between them, whatever
+/// the order within a bin is.
+pub(super) fn ks_separation(cells: &BinaryCells) -> Option<Estimate> {
+    let (bins, positives, negatives) = bins(cells);
+    if !(positives.is_some() && negatives.is_some()) {
+        return None;
+    }
+    let (mut p, mut n) = (0.0f64, 0.0f64);
+    let (mut at_ends, mut at_most) = (0.0f64, 0.0f64);
+    for bin in &bins {
+        let (next_p, next_n) =
+            (p + bin.positives.w / positives.w, n + bin.negatives.w / negatives.w);
+        at_most = at_most.max(next_p - n).max(next_n - p);
+        (p, n) = (next_p, next_n);
+        at_ends = at_ends.max((p - n).abs());
+    }
+    Some(Estimate {
+        value: at_ends.min(1.0),
+        interval: None,
+        support: (positives + negatives).support(),
+        error_max: (at_most.min(1.0) - at_ends).max(0.0),
+    })
+}
+
 /// Precision at each positive's score, averaged over the positives (scikit-learn's definition: the
 /// step rule, without interpolation). `None` without positives.
 ///
