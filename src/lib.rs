@@ -1,5 +1,6 @@
 #![doc = include_str!("ARCHITECTURE.md")]
 
+pub mod compare;
 pub mod config;
 pub mod daemon;
 pub mod decode;

@@ -3,18 +3,24 @@
 
 mod api;
 mod checkpoint;
+mod compare;
 mod config;
+mod dashboards;
 mod decode;
 mod demo;
+mod detector;
 mod drift;
 mod e2e;
 mod http;
+mod http_alertmanager;
+mod http_security;
 mod kafka;
 mod laws;
 mod page;
 mod performance;
 mod profile;
 mod project;
+mod ranking;
 mod scenarios;
 mod simulation;
 mod support;

@@ -109,6 +109,9 @@ fn each_metric_and_statistic_has_families_named_after_it() {
             assert!(families.value.name.starts_with(&format!("{prefix}{metric}")));
             assert!(known.contains(families.value.name) && known.contains(families.lower.name));
         }
+        let baseline = baseline_family(metric).name;
+        assert!(known.contains(baseline), "{baseline}");
+        assert!(baseline.starts_with(&format!("tidemark_{metric}_baseline")));
     }
     for statistic in Statistic::ALL {
         let name = drift_family(statistic, DriftOf::Feature).name;
@@ -283,6 +286,23 @@ fn an_old_snapshot_does_not_replace_a_newer_one_and_disappears_in_the_end() {
     assert!(!series(&telemetry.encode(), SNAPSHOT_TIMESTAMP.name).is_empty());
     telemetry.forget_before(later + Span(1));
     assert!(series(&telemetry.encode(), SNAPSHOT_TIMESTAMP.name).is_empty());
+}
+
+#[test]
+fn a_baseline_has_no_window_and_that_of_top_k_says_its_k() {
+    let mut builder = SnapshotBuilder::new(NOW);
+    builder.model("income", 100);
+    builder.baseline(Metric::Accuracy, &["income", "v7"], 0.85);
+    builder.baseline(Metric::TopKAccuracy(TopK::new(3).unwrap()), &["income", "v7"], 0.95);
+    let text = shown(builder);
+    assert_eq!(
+        series(&text, "tidemark_accuracy_baseline_ratio"),
+        [r#"tidemark_accuracy_baseline_ratio{model="income",version="v7"} 0.85"#]
+    );
+    assert_eq!(
+        series(&text, "tidemark_top_k_accuracy_baseline_ratio"),
+        [r#"tidemark_top_k_accuracy_baseline_ratio{model="income",version="v7",k="3"} 0.95"#]
+    );
 }
 
 #[test]

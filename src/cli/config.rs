@@ -3,7 +3,7 @@
 use clap::Args;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use tidemark::config::{self, Plan};
+use tidemark::config::{self, ConfigErrors, Plan};
 use tidemark::profile;
 
 #[derive(Args)]
@@ -15,12 +15,17 @@ pub struct CheckArgs {
 
 /// Loads a configuration; faults are printed and make exit code 2.
 pub fn load(path: &Path) -> Result<Plan, ExitCode> {
-    let env = |name: &str| std::env::var(name).ok();
-    let read_profile = |path: &Path| profile::read(path).map_err(|error| error.to_string());
-    config::load(path, &env, &read_profile).map_err(|errors| {
+    read(path).map_err(|errors| {
         eprintln!("{errors}");
         ExitCode::from(2)
     })
+}
+
+/// Loads a configuration with the process' environment.
+pub fn read(path: &Path) -> Result<Plan, ConfigErrors> {
+    let env = |name: &str| std::env::var(name).ok();
+    let read_profile = |path: &Path| profile::read(path).map_err(|error| error.to_string());
+    config::load(path, &env, &read_profile)
 }
 
 pub fn check(args: &CheckArgs) -> ExitCode {

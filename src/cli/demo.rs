@@ -3,12 +3,13 @@
 use super::run::wait_for_signals;
 use clap::Args;
 use std::io::IsTerminal;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
-use tidemark::demo::{self, CONFIG, Options};
+use tidemark::demo::{self, CONFIG, Options, Outside};
 use tidemark::engine::time::Span;
 
 #[derive(Args)]
@@ -27,6 +28,19 @@ pub struct DemoArgs {
     /// temporary one.
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
+    /// Send the story to these brokers (host:port, several by commas) for a daemon that runs
+    /// elsewhere, and be its trainer. Topics: census.predictions and census.labels; they must be
+    /// there.
+    #[arg(long, value_name = "BROKERS", conflicts_with_all = ["port", "state", "print_config"])]
+    bootstrap: Option<String>,
+    /// Where the trainer waits for requests, with --bootstrap.
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8080", requires = "bootstrap")]
+    trainer: SocketAddr,
+    /// What requests are signed with, with --bootstrap. Absent: as in the configuration that
+    /// --print-config prints.
+    #[arg(long, env = "TRAINER_SECRET", hide_env_values = true, requires = "bootstrap")]
+    #[arg(default_value = demo::SECRET, hide_default_value = true)]
+    secret: String,
     /// Print the configuration that the demo runs, and do nothing else.
     #[arg(long)]
     print_config: bool,
@@ -63,19 +77,36 @@ pub fn demo(args: DemoArgs) -> ExitCode {
         }
     });
     let mut out = std::io::stdout();
-    let terminal = out.is_terminal();
-    let options = Options {
-        length: args.length,
-        speed: args.speed,
-        port: args.port,
-        state: args.state,
-        terminal,
-        colors: terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+    let result = match &args.bootstrap {
+        Some(bootstrap) => demo::produce(
+            &Outside {
+                bootstrap: bootstrap.clone(),
+                trainer: args.trainer,
+                secret: args.secret.clone(),
+                speed: args.speed,
+                length: args.length,
+            },
+            runtime.handle(),
+            &stop,
+            &mut out,
+        ),
+        None => demo::run(&options(&args), runtime.handle(), &stop, &mut out),
     };
-    let result = demo::run(&options, runtime.handle(), &stop, &mut out);
     runtime.shutdown_timeout(Duration::from_millis(500));
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => super::fail(&error),
+    }
+}
+
+fn options(args: &DemoArgs) -> Options {
+    let terminal = std::io::stdout().is_terminal();
+    Options {
+        length: args.length,
+        speed: args.speed,
+        port: args.port,
+        state: args.state.clone(),
+        terminal,
+        colors: terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
     }
 }

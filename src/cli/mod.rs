@@ -1,5 +1,6 @@
 //! Commands, each in a file of its own. Exit codes: 0 done, 1 failed, 2 the input is at fault.
 
+mod compare;
 mod config;
 mod demo;
 mod inspect;
@@ -62,6 +63,8 @@ enum Command {
     Check(config::CheckArgs),
     /// Make a reference profile from CSV, JSON Lines or Parquet files.
     Profile(Box<profile::Command>),
+    // Its help is that of its arguments, which teaches.
+    Compare(Box<tidemark::compare::CompareArgs>),
     /// Print the JSON Schema of the configuration file, for editors.
     Schema,
     /// Read a few records of a topic and propose the configuration of its fields.
@@ -79,6 +82,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => config::check(&args),
         Command::Profile(args) => profile::profile(*args),
+        Command::Compare(args) => compare::compare(&args),
         Command::Schema => config::schema(),
         Command::Inspect(args) => inspect::inspect(&args),
     }

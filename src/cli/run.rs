@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use tidemark::daemon::{Daemon, Options};
+use tidemark::daemon::{Daemon, Loader, Options};
 use tokio::signal::unix::{SignalKind, signal};
 
 #[derive(Args)]
@@ -20,12 +20,16 @@ pub fn run(args: &RunArgs) -> ExitCode {
         Ok(plan) => plan,
         Err(code) => return code,
     };
-    let options = Options { config_file: Some(args.config.clone()), ..Options::default() };
+    let file = args.config.clone();
+    let load: Loader = Arc::new(move || super::config::read(&file));
+    let options =
+        Options { config_file: Some(args.config.clone()), load: Some(load), ..Options::default() };
     let daemon = match Daemon::start(plan, options) {
         Ok(daemon) => daemon,
         Err(error) => return super::fail(&error),
     };
     stop_on_signals(&daemon);
+    reload_on_signals(&daemon);
     match daemon.wait() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => super::fail(&error),
@@ -38,6 +42,22 @@ pub fn stop_on_signals(daemon: &Daemon) {
     daemon.runtime().spawn(async move {
         if let Err(error) = wait_for_signals(&stop).await {
             tracing::error!(%error, "cannot listen for signals");
+        }
+    });
+}
+
+/// SIGHUP loads the configuration again. What came of it is logged.
+fn reload_on_signals(daemon: &Daemon) {
+    let reloader = daemon.reloader();
+    daemon.runtime().spawn(async move {
+        match signal(SignalKind::hangup()) {
+            Ok(mut hangup) => {
+                while hangup.recv().await.is_some() {
+                    tracing::info!(name = "SIGHUP", "reloading");
+                    let _ = reloader.reload().await;
+                }
+            }
+            Err(error) => tracing::error!(%error, "cannot listen for SIGHUP"),
         }
     });
 }

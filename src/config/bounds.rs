@@ -48,6 +48,7 @@ pub const SLICE_FEATURES_MAX: usize = 3;
 pub const SLICE_BITS_MAX: u32 = 128;
 pub const SLICE_CELLS_MAX: u64 = 1 << 24;
 pub const POLICIES_MAX: usize = 64;
+pub const ALERT_CHARS_MAX: usize = 128;
 pub const NAME_CHARS_MAX: usize = 64;
 pub const GROUP_ID_CHARS_MAX: usize = 200;
 /// A secret or URL in a file may be this long.

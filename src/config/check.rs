@@ -1,7 +1,7 @@
 //! What `tidemark check` says about a plan: what will be read, joined, watched and how much it can
 //! take. For a person; not a format.
 
-use super::plan::{LabelTopic, Plan, PredictionTopic, Start};
+use super::plan::{HttpPlan, LabelTopic, Plan, PredictionTopic, Start, WebhookPlan};
 use super::size::{ModelSize, code_bits, model_size, pane_size, show_bytes, slice_cells};
 use crate::decode::selector::Selector;
 use crate::engine::reference::Profile;
@@ -28,7 +28,10 @@ fn write_plan(out: &mut String, plan: &Plan) -> fmt::Result {
     }
     let (state, http) = (&plan.state, &plan.http);
     writeln!(out, "state     {}, every {}", state.url, state.checkpoint_every)?;
-    writeln!(out, "http      {}", http.listen)?;
+    writeln!(out, "http      {}{}", http.listen, protection(http))?;
+    if let Some(address) = http.metrics_listen {
+        writeln!(out, "metrics   {address}, besides")?;
+    }
     match &plan.dead_letters {
         Some(dead) => writeln!(out, "refused   to topic {}, {}/s", dead.topic, dead.rate_max)?,
         None => writeln!(out, "refused   counted only")?,
@@ -39,7 +42,7 @@ fn write_plan(out: &mut String, plan: &Plan) -> fmt::Result {
             1 => "signed".to_owned(),
             count => format!("signed by {count} keys"),
         };
-        writeln!(out, "webhook   {}: {}, {signed}", webhook.name, webhook.url)?;
+        writeln!(out, "webhook   {}: {}, {signed}{}", webhook.name, webhook.url, how(webhook))?;
     }
     for group in &plan.groups {
         write_group(out, plan, group)?;
@@ -52,6 +55,36 @@ fn write_plan(out: &mut String, plan: &Plan) -> fmt::Result {
     writeln!(out)?;
     write_memory(out, plan)?;
     writeln!(out, "plan      {}", plan.hash)
+}
+
+fn protection(http: &HttpPlan) -> &'static str {
+    let open = [Some(http.listen), http.metrics_listen]
+        .iter()
+        .flatten()
+        .any(|address| !address.ip().to_canonical().is_loopback());
+    match &http.web_config {
+        Some(_) => ", TLS and passwords as in web_config",
+        None if open => ", readable by everyone who can reach it",
+        None => "",
+    }
+}
+
+/// What is not usual about a webhook.
+fn how(webhook: &WebhookPlan) -> String {
+    let mut how = String::new();
+    if webhook.template.is_some() {
+        how.push_str(", body by a template");
+    }
+    if let Some(proxy) = &webhook.proxy {
+        how.push_str(&format!(", through {proxy}"));
+    }
+    if webhook.tls.ca.is_some() {
+        how.push_str(", certificate by an authority of its own");
+    }
+    if webhook.tls.identity.is_some() {
+        how.push_str(", with our certificate");
+    }
+    how
 }
 
 fn write_group(out: &mut String, plan: &Plan, group: &super::GroupPlan) -> fmt::Result {
@@ -244,6 +277,16 @@ fn policy(model: &ModelSpec, policy: &PolicySpec) -> String {
                  {min_predictions} predictions",
                 statistic.name()
             )
+        }
+        Condition::Alert { alert } => {
+            let Action::Retrain { webhook, cooldown, .. } = &policy.action else {
+                return format!("{}: alert {}", policy.name, shown(alert));
+            };
+            let name = &policy.name;
+            let alert = shown(alert);
+            return format!(
+                "{name}: alert {alert} of Alertmanager: retrain by {webhook}, cooldown {cooldown}"
+            );
         }
     };
     let action = match &policy.action {

@@ -17,9 +17,11 @@ mod read;
 mod schema;
 mod secret;
 mod size;
+mod template;
 mod tree;
 mod validate;
 mod value;
+mod web;
 mod written;
 
 pub use bounds::BOUNDS;
@@ -28,12 +30,14 @@ pub use defaults::{DEFAULT_FILE, complete_file};
 pub use fault::{ConfigErrors, FAULTS_MAX, Fault, Mark};
 pub use plan::{
     DeadLettersPlan, Format, GroupPlan, HttpPlan, KafkaPlan, LabelListener, LabelTopic, Plan,
-    PlanHash, PredictionRoute, PredictionTopic, Start, StatePlan, WebhookPlan,
+    PlanHash, PredictionRoute, PredictionTopic, Start, StatePlan, WebhookPlan, WebhookTls,
 };
 pub use schema::json_schema;
 pub use secret::{Secret, SecretOrPlain, SecretUrl};
 pub use size::{ModelSize, model_size, pane_size};
+pub use template::{PLACEHOLDERS_MAX, TEMPLATE_BYTES_MAX, Template, TemplateError};
 pub use validate::OWNED_PROPERTIES;
+pub use web::{HASH_COST_MAX, USERS_MAX, WebConfig, load_web};
 
 use crate::engine::reference::Profile;
 use std::io::Read;

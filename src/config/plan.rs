@@ -4,6 +4,7 @@
 //! half is one [`ModelSpec`] a model; the rest tells the edges where to connect.
 
 use super::secret::{Secret, SecretOrPlain, SecretUrl};
+use super::template::Template;
 use crate::decode::spec::{LabelFields, PredictionFields};
 use crate::engine::event::ModelIndex;
 use crate::engine::spec::ModelSpec;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// What the daemon runs. Debug never shows a secret.
@@ -61,6 +63,12 @@ pub struct StatePlan {
 #[derive(Clone, Debug)]
 pub struct HttpPlan {
     pub listen: SocketAddr,
+    /// A listener for `/metrics` alone, besides the one for everything.
+    pub metrics_listen: Option<SocketAddr>,
+    /// The file with TLS and passwords; it passed its checks. Without it plain HTTP for everyone.
+    pub web_config: Option<PathBuf>,
+    /// The bearer token by which Alertmanager is known.
+    pub alertmanager_token: Option<Secret>,
     /// Series that one model may export; the least important ones beyond are dropped and counted.
     pub series_max: usize,
     /// Values of features are shown as they are; else by rank, and bins without edges.
@@ -86,6 +94,19 @@ pub struct WebhookPlan {
     pub give_up_after: Span,
     /// Statuses besides 2xx that mean delivered, such as 409 for "already there".
     pub success_statuses: Vec<u16>,
+    /// The body's form; without one the event is sent as it is.
+    pub template: Option<Template>,
+    pub proxy: Option<SecretUrl>,
+    pub tls: WebhookTls,
+}
+
+/// PEM texts, read from their files.
+#[derive(Clone, Debug, Default)]
+pub struct WebhookTls {
+    /// Whose signatures are trusted; absent: those that the system trusts.
+    pub ca: Option<String>,
+    /// Our certificate and its key.
+    pub identity: Option<Secret>,
 }
 
 /// How a payload is encoded.

@@ -68,10 +68,24 @@ pub struct StateConfig {
 pub struct HttpConfig {
     /// `address:port`
     pub listen: Option<Text>,
+    /// `address:port` of a listener for /metrics alone. Absent: only `listen` serves them.
+    pub metrics_listen: Option<Text>,
+    /// A file with TLS and passwords, as Prometheus' exporter-toolkit has it. Absent: plain HTTP.
+    pub web_config: Option<Text>,
+    pub alertmanager: Option<AlertmanagerConfig>,
     /// Series that one model may export; the least important beyond are dropped and counted.
     pub series_max: Option<u64>,
     /// Show values of features (categories, edges of bins, quantiles) on the page and in the API.
     pub show_values: Option<bool>,
+}
+
+/// How Alertmanager is known at /api/v1/alertmanager.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AlertmanagerConfig {
+    /// A file with the token that it sends as `Authorization: Bearer`.
+    #[schemars(required)]
+    pub token_file: Option<Text>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -105,6 +119,23 @@ pub struct WebhookConfig {
     pub give_up_after: Option<DurationText>,
     /// Statuses besides 2xx that mean delivered, such as 409 for "already there".
     pub success_statuses: Option<List<u16>>,
+    /// A JSON file: the body's form, for a target that has its own. Absent: the event as it is.
+    pub template: Option<Text>,
+    /// `http://host:port`; user and password are treated as a secret. Absent: no proxy.
+    pub proxy: Option<Text>,
+    pub tls: Option<WebhookTlsConfig>,
+}
+
+/// Certificates of https; files in PEM form.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WebhookTlsConfig {
+    /// The certificates that may have signed the receiver's. Absent: those of the system.
+    pub ca_file: Option<Text>,
+    /// Our certificate, followed by those that signed it.
+    pub cert_file: Option<Text>,
+    /// The certificate's key.
+    pub key_file: Option<Text>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -328,7 +359,7 @@ pub struct ShowConfig {
     pub version_gone_after: Option<DurationText>,
 }
 
-/// When to alert or to ask for a retraining. Has either `metric` or `drift`.
+/// When to alert or to ask for a retraining. Has one of `metric`, `drift` and `alertmanager`.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PolicyConfig {
@@ -337,6 +368,8 @@ pub struct PolicyConfig {
     /// Such as accuracy, roc_auc, log_loss, rmse.
     pub metric: Option<Text>,
     pub drift: Option<DriftConfig>,
+    /// Name of an alert that Alertmanager tells us at /api/v1/alertmanager.
+    pub alertmanager: Option<Text>,
     /// Size of the disjoint windows that are judged; one of the model's. Absent: the largest.
     pub window: Option<DurationText>,
     /// Bad is below this. A number, or `{ baseline_minus: 0.03 }`.

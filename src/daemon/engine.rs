@@ -2,21 +2,27 @@
 //! carries out an `Effect`.
 
 use super::DaemonError;
+use super::alerts::Alerts;
 use super::api::View;
 use super::held::Held;
+use super::level::Levels;
+use super::parts::Parts;
 use super::publish::{Scene, snapshot};
+use super::reload::ReloadJob;
+use crate::config::Plan;
 use crate::engine::effect::{Effect, Judged};
-use crate::engine::outbox::{Attempt, Outcome};
+use crate::engine::outbox::{Attempt, InFlight, Outcome};
 use crate::engine::policy::Decision;
 use crate::engine::time::Timestamp;
 use crate::io::clock;
-use crate::io::http::Readiness;
 use crate::io::http::api::ApiDesk;
+use crate::io::http::{Heartbeat, Readiness};
 use crate::io::kafka::KafkaSource;
 use crate::io::telemetry::{
     BATCH_SECONDS, CONSUMER_CONNECTED, CONSUMER_REBALANCES, CONSUMER_RECREATIONS, Counter, Gauge,
     Histogram, POLL_SECONDS, READY, SnapshotDesk, Telemetry,
 };
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -43,19 +49,41 @@ pub struct Channels {
     pub snapshots: SnapshotDesk,
     pub api: ApiDesk,
     pub readiness: watch::Sender<Readiness>,
-    pub attempts: mpsc::Sender<Attempt>,
+    pub heartbeat: Heartbeat,
     pub outcomes: mpsc::Receiver<(Arc<str>, Outcome)>,
+    pub reloads: mpsc::Receiver<ReloadJob>,
+    pub alerts: Alerts,
     pub stop: Arc<AtomicBool>,
+}
+
+/// How an engine ended.
+pub enum Ended {
+    /// It was told to, or could not go on.
+    Stopped(Result<(), DaemonError>),
+    /// Everything is durable and closed: another may go on with these.
+    Drained(Box<Drained>),
+}
+
+pub struct Drained {
+    pub channels: Channels,
+    pub observer: Box<dyn Observer>,
+    pub job: ReloadJob,
+    pub old: Arc<Plan>,
+    /// Deliveries under way, by model.
+    pub in_flight: BTreeMap<Arc<str>, InFlight>,
 }
 
 pub struct Engine {
     source: KafkaSource,
     held: Held,
+    attempts: mpsc::Sender<Attempt>,
     channels: Channels,
     observer: Box<dyn Observer>,
     meters: Meters,
-    /// When a checkpoint was last begun, and when one last failed.
+    levels: Levels,
+    /// When a checkpoint was last begun, and how long this thread had to work for it.
     checkpointed_at: Instant,
+    checkpoint_took: Duration,
     ticked_at: Instant,
     recreated: u64,
 }
@@ -77,21 +105,24 @@ const TICK: Duration = Duration::from_millis(100);
 /// At the stop: for the last checkpoint, for leaving the group, for the last dead letters.
 const SAVE_WITHIN: Duration = Duration::from_secs(20);
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
+/// Checkpoints that nothing waits for take at most one part in so many of this thread's time.
+const CHECKPOINT_SHARE: u32 = 10;
 /// A checkpoint that failed is tried again after this.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 impl Engine {
     pub fn new(
-        source: KafkaSource,
-        held: Held,
+        parts: Parts,
         channels: Channels,
         observer: Box<dyn Observer>,
         telemetry: &Telemetry,
     ) -> Self {
         let now = clock::monotonic();
+        let Parts { source, held, attempts } = parts;
         Self {
             source,
             held,
+            attempts,
             channels,
             observer,
             meters: Meters {
@@ -102,25 +133,66 @@ impl Engine {
                 ready: telemetry.gauge(&READY, &[]),
                 recreations: telemetry.counter(&CONSUMER_RECREATIONS, &[]),
             },
+            levels: Levels::default(),
             checkpointed_at: now,
+            checkpoint_took: Duration::ZERO,
             ticked_at: now,
             recreated: 0,
         }
     }
 
-    /// Runs until it is told to stop, or cannot go on.
-    ///
-    /// # Errors
-    /// What makes going on impossible; the state up to the last checkpoint is safe.
-    pub fn run(mut self) -> Result<(), DaemonError> {
+    /// Runs until it is told to stop or to make room for another plan, or cannot go on. Then the
+    /// state up to the last checkpoint is safe.
+    pub fn run(mut self) -> Ended {
         while !self.channels.stop.load(Ordering::Relaxed) && self.held.fatal.is_none() {
             self.round();
+            if let Ok(job) = self.channels.reloads.try_recv() {
+                if self.drain() {
+                    return Ended::Drained(Box::new(self.hand_over(job)));
+                }
+                let why = "the checkpoint before the reload did not become durable in time";
+                let _ = job.answer.send(Err(why.to_owned()));
+            }
         }
-        self.stop()
+        Ended::Stopped(self.stop())
+    }
+
+    /// Makes everything durable. False if that could not be done.
+    fn drain(&mut self) -> bool {
+        self.show(Readiness::NotReady("reloading".to_owned()));
+        self.held.flush();
+        let saved = self.held.fatal.is_none() && self.held.save_within(SAVE_WITHIN);
+        self.channels.alerts.settle(&self.held);
+        saved
+    }
+
+    fn hand_over(mut self, job: ReloadJob) -> Drained {
+        let outbox = |model: usize| &self.held.monitors[model].monitor.state.outbox;
+        let models = self.held.plan.models.iter().enumerate();
+        let in_flight =
+            models.map(|(at, spec)| (Arc::clone(&spec.name), outbox(at).in_flight().clone()));
+        let in_flight = in_flight.collect();
+        self.close();
+        let Self { held, mut channels, observer, .. } = self;
+        // Who waits still knows models by positions that may change.
+        channels.alerts = Alerts::new(channels.alerts.into_desk());
+        Drained { channels, observer, job, old: held.plan, in_flight }
+    }
+
+    /// Leaves Kafka.
+    fn close(&mut self) {
+        if !self.source.shut(CLOSE_WITHIN) {
+            tracing::warn!("the kafka consumer did not close in time");
+        }
+        if let Some(dead_letters) = self.held.intake.dead_letters.take() {
+            dead_letters.close(CLOSE_WITHIN);
+        }
     }
 
     fn round(&mut self) {
         let polled_at = clock::monotonic();
+        let waits = self.levels.next(&self.source, &self.held, polled_at);
+        self.source.hold_back(&waits);
         let records = self.source.poll(ROUND_WAIT, ROUND_RECORDS, &mut self.held);
         let started_at = clock::monotonic();
         self.meters.poll_seconds.observe(started_at.duration_since(polled_at).as_secs_f64());
@@ -132,6 +204,7 @@ impl Engine {
         self.held.expect(&self.source.status().partition_counts);
         let mut effects = Vec::new();
         self.held.advance(now, &mut effects);
+        self.channels.alerts.take(&mut self.held, now, &mut effects);
         for (model, effect) in effects {
             self.execute(model, &effect);
         }
@@ -142,6 +215,7 @@ impl Engine {
         self.take_outcomes(now);
         self.deliver(now);
         self.keep();
+        self.channels.alerts.settle(&self.held);
         let (held, source) = (&mut self.held, &self.source);
         self.channels.snapshots.serve(|| snapshot(&mut Scene { held, source, now }));
         let view = View { held: &self.held, source: &self.source, now };
@@ -186,7 +260,7 @@ impl Engine {
             let (attempts, given_up) = monitor.due(now);
             for attempt in attempts {
                 let id = Arc::clone(&attempt.id);
-                if self.channels.attempts.try_send(attempt).is_err() {
+                if self.attempts.try_send(attempt).is_err() {
                     let error = "too many deliveries at once".to_owned();
                     let busy = Outcome::Failed { status: None, error, retry_after: None };
                     monitor.delivered(&id, busy, now);
@@ -217,28 +291,19 @@ impl Engine {
         let now = clock::monotonic();
         let since = now.duration_since(self.checkpointed_at);
         let every = Duration::from_micros(self.held.plan.state.checkpoint_every.0.unsigned_abs());
+        let every = every.max(self.checkpoint_took * CHECKPOINT_SHARE);
         let urgent = self.held.forced && (!self.held.write_failed || since >= RETRY_AFTER);
         let due = since >= every || urgent;
         if due && self.held.is_dirty() && !self.held.keeper.writing {
             self.checkpointed_at = now;
             self.held.checkpoint();
+            self.checkpoint_took = clock::monotonic().duration_since(now);
         }
     }
 
     fn tick(&mut self) {
-        let readiness = self.readiness();
-        self.meters.ready.set(f64::from(u8::from(readiness == Readiness::Ready)));
-        self.channels.readiness.send_if_modified(|shown| {
-            let differs = *shown != readiness;
-            if differs {
-                match &readiness {
-                    Readiness::Ready => tracing::info!("ready"),
-                    Readiness::NotReady(reason) => tracing::info!(reason, "not ready"),
-                }
-                *shown = readiness;
-            }
-            differs
-        });
+        self.channels.heartbeat.beat();
+        self.show(self.readiness());
         let status = self.source.status();
         self.meters.connected.set(f64::from(u8::from(status.connected == Some(true))));
         self.meters.recreations.add(status.recreated - self.recreated);
@@ -246,6 +311,21 @@ impl Engine {
         self.meters.rebalances.add(std::mem::take(&mut self.held.rebalances));
         self.held.intake.count_letters();
         self.observer.tick(&mut self.held);
+    }
+
+    fn show(&self, readiness: Readiness) {
+        self.meters.ready.set(f64::from(u8::from(readiness == Readiness::Ready)));
+        self.channels.readiness.send_if_modified(|shown| {
+            let differs = *shown != readiness;
+            if differs {
+                match &readiness {
+                    Readiness::Ready => tracing::info!("ready"),
+                    Readiness::NotReady(reason) => tracing::warn!(reason, "not ready"),
+                }
+                *shown = readiness;
+            }
+            differs
+        });
     }
 
     fn readiness(&self) -> Readiness {
@@ -261,6 +341,9 @@ impl Engine {
             Some(true) => {}
         }
         if let Some(reason) = self.uneven(&status.partition_counts) {
+            return not_ready(reason);
+        }
+        if let Some(reason) = self.held.mismatched() {
             return not_ready(reason);
         }
         if !status.assigned {
@@ -292,19 +375,14 @@ impl Engine {
     }
 
     fn stop(mut self) -> Result<(), DaemonError> {
-        let _ = self.channels.readiness.send(Readiness::NotReady("stopping".to_owned()));
+        self.show(Readiness::NotReady("stopping".to_owned()));
         let fatal = self.held.fatal.clone();
         let saved = fatal.is_some() || self.held.save_within(SAVE_WITHIN);
         if !saved {
             tracing::error!("the last checkpoint did not become durable in time");
         }
         self.observer.tick(&mut self.held);
-        if !self.source.close(CLOSE_WITHIN) {
-            tracing::warn!("the kafka consumer did not close in time");
-        }
-        if let Some(dead_letters) = self.held.intake.dead_letters.take() {
-            dead_letters.close(CLOSE_WITHIN);
-        }
+        self.close();
         match fatal {
             Some(reason) => Err(DaemonError::Fatal(reason)),
             None if !saved => Err(DaemonError::NotSaved),

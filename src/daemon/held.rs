@@ -1,53 +1,47 @@
 //! What the engine's thread holds: shards, monitors, and where each is in its checkpoints.
 
-use super::durable::{Durable, MonitorCounters, ShardCounters};
+use super::durable::{Durable, MonitorCounters};
 use super::intake::Intake;
-use super::keeper::{Keeper, Kept, Key, Report, RestoreError, WriteError, restore_shard};
-use super::setup::{Topology, group_layout};
+use super::keeper::{Keeper, Kept, RestoreError};
+use super::saving::Capture;
+use super::setup::Topology;
 use crate::config::Plan;
+use crate::engine::copartition::CoPartition;
 use crate::engine::effect::Effect;
 use crate::engine::model_shard::Partial;
 use crate::engine::monitor::{Monitor, MonitorState};
-use crate::engine::outbox::Mark;
+use crate::engine::outbox::GIVE_UP_AFTER;
 use crate::engine::outcome::LabelTally;
 use crate::engine::pane::{PaneKey, Released};
-use crate::engine::shard::{GroupSpec, InputKey, Shard, Side};
-use crate::engine::spec::{Action, PolicySpec};
-use crate::engine::state::{Part, StateError, read, section};
-use crate::engine::time::{Span, Timestamp};
-use crate::io::checkpoint::{CommitError, LineagePath};
-use crate::io::kafka::{
-    OutOfRange, Resume, SourceEvent, SourceHandler, StartOffset, TopicPartition,
-};
+use crate::engine::shard::{GroupModel, GroupSpec, InputKey, Shard, Side, Taken};
+use crate::engine::spec::{Action, JoinSpec, PolicySpec};
+use crate::engine::state::{Part, SectionName, StateError, read};
+use crate::engine::time::Timestamp;
+use crate::io::checkpoint::LineagePath;
+use crate::io::clock;
+use crate::io::kafka::TopicPartition;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// A shard and its lineage.
 pub struct HeldShard {
     pub shard: Shard,
-    kept: Kept,
+    pub(super) kept: Kept,
     /// Inputs that the source reads for us now; empty while somebody else may have the shard.
     pub assigned: BTreeSet<InputKey>,
-    changed: bool,
+    pub(super) changed: bool,
 }
 
 /// A monitor and its lineage.
 pub struct HeldMonitor {
     pub monitor: Monitor,
-    kept: Kept,
+    pub(super) kept: Kept,
     pub group: usize,
     /// Position in the group.
-    at: usize,
+    pub(super) at: usize,
     /// What panes may go, once the monitor's state that no longer needs them is durable.
-    released: Option<Released>,
-    changed: bool,
-}
-
-/// What a round of checkpoints, once durable, allows.
-#[derive(Default)]
-struct Capture {
-    shards: BTreeMap<(usize, i32), ShardCounters>,
-    monitors: BTreeMap<usize, (MonitorCounters, Mark, Option<Released>)>,
+    pub(super) released: Option<Released>,
+    pub(super) changed: bool,
 }
 
 /// The engine's state.
@@ -55,11 +49,13 @@ pub struct Held {
     pub plan: Arc<Plan>,
     pub groups: Vec<Arc<GroupSpec>>,
     pub intake: Intake,
+    /// By group and model: whether ids lie in the same partition of both its topics.
+    pub samples: Vec<Vec<CoPartition>>,
     pub shards: BTreeMap<(usize, i32), HeldShard>,
     pub monitors: Vec<HeldMonitor>,
     pub keeper: Keeper,
     pub durable: Durable,
-    capture: Option<Capture>,
+    pub(super) capture: Option<Capture>,
     /// Something must be durable soon: a request waits for it.
     pub forced: bool,
     /// The last round of checkpoints did not become durable.
@@ -82,6 +78,7 @@ impl Held {
         keeper: Keeper,
     ) -> Result<Self, RestoreError> {
         let mut held = Self {
+            samples: topology.groups.iter().map(|group| samples(group)).collect(),
             groups: topology.groups,
             intake,
             shards: BTreeMap::new(),
@@ -113,43 +110,22 @@ impl Held {
         if let Some(sections) = chain.last() {
             let state_error =
                 |error: StateError| RestoreError::State { path: path.to_string(), error };
-            let state: MonitorState = read(sections, Part::Monitor.at(0)).map_err(state_error)?;
+            let mut state: MonitorState =
+                read(sections, Part::Monitor.at(0)).map_err(state_error)?;
+            // Checkpoints of before this was written go by position.
+            if let Ok(names) = read::<Vec<String>>(sections, POLICY_NAMES) {
+                state.arrange_policies(&names, &spec.context.spec.policies);
+            }
             released = read(sections, Part::Monitor.at(1)).map_err(state_error)?;
             monitor.restore(state);
             for sections in &chain {
                 monitor.history.restore(sections).map_err(state_error)?;
             }
+            let declared = |name: &str| self.plan.webhooks.iter().any(|known| &*known.name == name);
+            monitor.state.outbox.retain_webhooks(&declared, clock::now());
         }
         self.durable.monitors.insert(model, MonitorCounters::of(&monitor));
         self.monitors.push(HeldMonitor { monitor, kept, group, at, released, changed: true });
-        Ok(())
-    }
-
-    /// The shard that a partition of a topic belongs to.
-    pub fn shard_key(&self, at: TopicPartition) -> (usize, i32) {
-        let group = self.intake.topic(at.topic).group;
-        (group, if self.groups[group].spread { 0 } else { at.partition })
-    }
-
-    fn open_shard(&mut self, key: (usize, i32)) -> Result<(), RestoreError> {
-        if self.shards.get(&key).is_some_and(|held| held.kept.lineage.is_none()) {
-            self.finish_write(REVOKE_WITHIN);
-        }
-        if let Some(held) = self.shards.get_mut(&key) {
-            // It stayed warm while somebody else might have had it.
-            let warm = !held.assigned.is_empty() || self.keeper.still_ours(&mut held.kept);
-            if warm {
-                return Ok(());
-            }
-            self.shards.remove(&key);
-        }
-        let spec = &self.groups[key.0];
-        let path = LineagePath::shard(&spec.name, key.1);
-        let (kept, chain) = self.keeper.open(path.clone(), group_layout(&self.plan, key.0))?;
-        let shard = restore_shard(spec, &path, &chain)?;
-        self.durable.shards.insert(key, ShardCounters::of(&shard));
-        let assigned = BTreeSet::new();
-        self.shards.insert(key, HeldShard { shard, kept, assigned, changed: true });
         Ok(())
     }
 
@@ -157,23 +133,51 @@ impl Held {
     pub fn flush(&mut self) {
         let Some((topic, partition)) = self.intake.at_hand() else { return };
         let key = self.shard_key(TopicPartition { topic, partition });
+        self.share_room(key);
         match self.shards.get_mut(&key) {
             Some(held) => {
                 held.changed = true;
+                self.intake.sample(&self.groups[key.0], &mut self.samples[key.0]);
                 self.intake.apply(&mut held.shard);
             }
             None => self.intake.discard(),
         }
     }
 
+    /// `pending_max` is for all shards of a model together: says what the others hold.
+    fn share_room(&mut self, key: (usize, i32)) {
+        let spec = Arc::clone(&self.groups[key.0]);
+        let all = || self.shards.range((key.0, i32::MIN)..=(key.0, i32::MAX));
+        let others = || all().filter(|(other, _)| **other != key).map(|(_, held)| &held.shard);
+        let elsewhere = Taken {
+            predictions: (0..spec.models.len())
+                .map(|at| others().map(|shard| shard.models[at].held() as u64).sum())
+                .collect(),
+            labels: (0..spec.label_topics.len())
+                .map(|at| others().map(|shard| shard.waiting(at) as u64).sum())
+                .collect(),
+        };
+        if let Some(held) = self.shards.get_mut(&key) {
+            held.shard.taken_elsewhere(&elsewhere);
+        }
+    }
+
     /// Moves shards and monitors on; carries out what can be carried out here.
     pub fn advance(&mut self, now: Timestamp, effects: &mut Vec<(usize, Effect)>) {
-        for held in self.shards.values_mut().filter(|held| !held.assigned.is_empty()) {
+        for ((group, _), held) in
+            self.shards.iter_mut().filter(|(_, held)| !held.assigned.is_empty())
+        {
+            if !self.groups[*group].spread {
+                for (model, sample) in held.shard.models.iter_mut().zip(&self.samples[*group]) {
+                    model.hold_implicit(sample.is_mismatched());
+                }
+            }
             let ended = held.shard.ended();
             held.shard.advance();
             // Silence alone settles rows too, and their counters must become durable.
             held.changed |= held.shard.ended() != ended;
         }
+        let mut all = Vec::new();
         for (model, held) in self.monitors.iter_mut().enumerate() {
             let (group, at) = (held.group, held.at);
             let mut seen: Vec<PaneKey> = Vec::new();
@@ -189,23 +193,39 @@ impl Held {
             let mut own = Vec::new();
             held.monitor.advance(&partials, &seen, now, &mut own);
             held.changed |= !own.is_empty();
-            for effect in own {
-                if let Effect::Request { request } = &effect {
-                    let webhooks = &self.plan.webhooks;
-                    let give_up = webhooks
-                        .iter()
-                        .find(|webhook| webhook.name == request.webhook)
-                        .map_or(Span::from_hours(76), |webhook| webhook.give_up_after);
-                    held.monitor.state.outbox.enqueue(request.clone(), now, give_up);
-                    self.forced = true;
-                }
-                effects.push((model, effect));
+            all.push((model, own));
+        }
+        for (model, own) in all {
+            self.carry_out(model, own, now, effects);
+        }
+    }
+
+    /// Puts a monitor's requests into its outbox, and passes its effects on.
+    pub fn carry_out(
+        &mut self,
+        model: usize,
+        own: Vec<Effect>,
+        now: Timestamp,
+        effects: &mut Vec<(usize, Effect)>,
+    ) {
+        for effect in own {
+            if let Effect::Request { request } = &effect {
+                let webhooks = &self.plan.webhooks;
+                let give_up = webhooks
+                    .iter()
+                    .find(|webhook| webhook.name == request.webhook)
+                    .map_or(GIVE_UP_AFTER, |webhook| webhook.give_up_after);
+                let outbox = &mut self.monitors[model].monitor.state.outbox;
+                outbox.enqueue(request.clone(), now, give_up);
+                self.forced = true;
             }
+            effects.push((model, effect));
         }
     }
 
     /// How many shards each monitor has to wait for: the partitions of its group's topics.
     pub fn expect(&mut self, counts: &[Option<i32>]) {
+        self.intake.expect(counts);
         for held in &mut self.monitors {
             let spread = self.groups[held.group].spread;
             let partitions = self
@@ -222,6 +242,43 @@ impl Held {
                 _ => usize::MAX,
             };
         }
+    }
+
+    /// The first model whose labels lie in other partitions than its predictions, in a sentence.
+    pub fn mismatched(&self) -> Option<String> {
+        for (group, (spec, samples)) in self.groups.iter().zip(&self.samples).enumerate() {
+            let wrong = spec.models.iter().zip(samples).find(|(_, s)| s.is_mismatched());
+            if let Some((model, sample)) = wrong.filter(|_| !spec.spread) {
+                let share = sample.mismatch().map_or(0.0, |(share, _)| share);
+                return Some(self.mismatch(group, model, share));
+            }
+        }
+        None
+    }
+
+    fn mismatch(&self, group: usize, model: &GroupModel, share: f64) -> String {
+        let placed = |side, at: usize| {
+            let found = self.intake.topics().iter().position(|topic| {
+                topic.group == group && topic.side == side && usize::from(topic.topic) == at
+            });
+            found.map_or("nobody knows what", |topic| self.intake.placement(topic))
+        };
+        format!(
+            "model {}: {:.0}% of sampled ids have their label in another partition than their \
+             prediction (keys of predictions are placed by {}, of labels by {}): produce both with \
+             the same key and partitioner, or set kafka.co_partitioned: false to read them in one \
+             process",
+            model.context.spec.name,
+            share * 100.0,
+            placed(Side::Predictions, model.predictions),
+            placed(Side::Labels, model.labels.map_or(0, |labels| labels.topic)),
+        )
+    }
+
+    /// The share of sampled ids of a model whose two sides lie in different partitions.
+    pub fn copartition_mismatch(&self, model: usize) -> Option<f64> {
+        let held = &self.monitors[model];
+        self.samples[held.group][held.at].mismatch().map(|(share, _)| share)
     }
 
     /// Whether all shards of a group have been restored: the counters of a part of them would be
@@ -255,159 +312,77 @@ impl Held {
         self.durable.model(held.group, held.at)
     }
 
-    /// Snapshots what changed and hands it to the writer, shards first: a monitor that is behind
-    /// its shards asks again, one that is ahead of them would show less than before.
-    pub fn checkpoint(&mut self) {
-        if self.keeper.writing {
-            return;
-        }
-        let mut capture = Capture::default();
-        let mut round = Vec::new();
-        for (key, held) in self.shards.iter_mut().filter(|(_, held)| held.changed) {
-            let kind = held.kept.next_kind();
-            if held.kept.lineage.is_none() {
-                continue;
-            }
-            capture.shards.insert(*key, ShardCounters::of(&held.shard));
-            let sections = held.shard.snapshot(kind);
-            let name = Key::Shard { group: key.0, partition: key.1 };
-            round.extend(held.kept.write(name, kind, sections));
-            held.changed = false;
-        }
-        for (model, held) in self.monitors.iter_mut().enumerate().filter(|(_, h)| h.changed) {
-            if held.kept.lineage.is_none() {
-                continue;
-            }
-            let partials = partials(&self.shards, held.group, held.at);
-            let released = held.monitor.releasable(&partials).or_else(|| held.released.clone());
-            // All of it is small but the history, of which a delta has what changed.
-            let kind = held.kept.next_kind();
-            let sections = vec![
-                section(Part::Monitor.at(0), &held.monitor.state),
-                section(Part::Monitor.at(1), &released),
-                held.monitor.history.save(kind),
-            ];
-            let mark = held.monitor.state.outbox.mark();
-            capture.monitors.insert(model, (MonitorCounters::of(&held.monitor), mark, released));
-            round.extend(held.kept.write(Key::Model(model), kind, sections));
-            held.changed = false;
-        }
-        self.forced = false;
-        if !round.is_empty() {
-            self.capture = Some(capture);
-            self.keeper.write(round);
-        }
-    }
-
-    /// Takes up the writer's report. Returns the offsets that are durable now.
-    pub fn take_report(&mut self, report: Report) -> Vec<(TopicPartition, i64)> {
-        let mut capture = self.capture.take().unwrap_or_default();
-        let mut offsets = Vec::new();
-        self.write_failed = report.done.iter().any(|(.., result)| result.is_err());
-        for (key, lineage, result) in report.done {
-            let kept = match key {
-                Key::Shard { group, partition } => {
-                    self.shards.get_mut(&(group, partition)).map(|h| (&mut h.kept, &mut h.changed))
-                }
-                Key::Model(model) => {
-                    self.monitors.get_mut(model).map(|h| (&mut h.kept, &mut h.changed))
-                }
-            };
-            let Some((kept, changed)) = kept else { continue };
-            kept.lineage = Some(lineage);
-            match result {
-                Ok(()) => kept.full_due = false,
-                Err(error) => {
-                    *changed = true;
-                    self.failed(key, &error);
-                    continue;
-                }
-            }
-            match key {
-                Key::Shard { group, partition } => {
-                    if let Some(counters) = capture.shards.remove(&(group, partition)) {
-                        offsets.extend(self.offsets(group, &counters));
-                        self.durable.shards.insert((group, partition), counters);
-                    }
-                }
-                Key::Model(model) => {
-                    if let Some((counters, mark, released)) = capture.monitors.remove(&model) {
-                        self.durable.monitors.insert(model, counters);
-                        let held = &mut self.monitors[model];
-                        held.monitor.state.outbox.confirm(mark);
-                        held.released = released;
-                    }
-                }
-            }
-        }
-        let outbox = |held: &HeldMonitor| held.monitor.state.outbox.needs_checkpoint();
-        self.forced |= self.write_failed && self.monitors.iter().any(outbox);
-        offsets
-    }
-
-    fn failed(&mut self, key: Key, error: &WriteError) {
-        let given_up = match key {
-            Key::Shard { group, partition } => {
-                let held = self.shards.get(&(group, partition));
-                held.is_none_or(|held| held.assigned.is_empty())
-            }
-            Key::Model(_) => false,
-        };
-        match error {
-            WriteError::NotTried => {}
-            // Somebody else has the partition now, as it should be.
-            WriteError::Commit(CommitError::Fenced { .. }) if given_up => {
-                tracing::info!(?key, "a checkpoint came too late: the partition was given up");
-                if let Key::Shard { group, partition } = key {
-                    self.shards.remove(&(group, partition));
-                }
-            }
-            WriteError::Commit(CommitError::Fenced { .. }) => {
-                self.fatal = Some(format!("checkpoint of {key:?}: {error}"));
-            }
-            WriteError::Commit(error) => {
-                tracing::error!(?key, %error, "checkpoint failed; it will be tried again");
-            }
-        }
-    }
-
-    fn offsets(&self, group: usize, counters: &ShardCounters) -> Vec<(TopicPartition, i64)> {
-        let topics = self.intake.topics();
-        let topic_of = |key: &InputKey| {
-            topics.iter().position(|topic| {
-                topic.group == group && topic.side == key.side && topic.topic == key.topic
-            })
-        };
-        counters
-            .inputs
-            .iter()
-            .filter_map(|(key, _, next)| {
-                let at = TopicPartition { topic: topic_of(key)?, partition: key.partition };
-                Some((at, (*next)?))
-            })
-            .collect()
-    }
-
-    /// Whether anything is not yet durable.
-    pub fn is_dirty(&self) -> bool {
-        self.shards.values().any(|held| held.changed)
-            || self.monitors.iter().any(|held| held.changed)
-    }
-
-    /// Delivery changed an outbox, so its monitor must be saved again.
-    pub fn touch(&mut self, model: usize) {
-        self.monitors[model].changed = true;
-    }
-
     /// The policy of a model by name.
     pub fn policy(&self, model: usize, name: &str) -> Option<&PolicySpec> {
         self.plan.models[model].policies.iter().find(|policy| &*policy.name == name)
+    }
+
+    /// Inputs of one side of a group, with their topic's name.
+    pub fn inputs(
+        &self,
+    ) -> impl Iterator<Item = (&str, InputKey, &crate::engine::shard::Input, usize)> {
+        self.shards.iter().flat_map(|(key, held)| {
+            let spec = &self.groups[key.0];
+            held.shard.inputs.iter().map(move |(input_key, input)| {
+                let at = usize::from(input_key.topic);
+                let name: &str = match input_key.side {
+                    Side::Predictions => &spec.prediction_topics[at].topic,
+                    Side::Labels => &spec.label_topics[at].topic,
+                };
+                (name, *input_key, input, key.0)
+            })
+        })
+    }
+
+    /// Newest event time of a partition.
+    pub fn newest(&self, at: TopicPartition) -> Option<Timestamp> {
+        let input = self.intake.topic(at.topic).input(at.partition);
+        let held = self.shards.get(&self.shard_key(at))?;
+        held.shard.inputs.get(&input)?.progress.newest
+    }
+
+    /// Whether a model of a prediction topic has no place for `room` more rows while its labels are
+    /// silent.
+    pub fn is_full(&self, group: usize, topic: usize, room: u64) -> bool {
+        let models = self.groups[group].models.iter().enumerate();
+        let mut of_topic = models.filter(|(_, model)| model.predictions == topic);
+        of_topic.any(|(at, model)| {
+            let most = model.context.spec.join.pending_max;
+            let shards = || assigned(&self.shards, group).map(|held| &held.shard.models[at]);
+            let held: u64 = shards().map(|shard| shard.held() as u64).sum();
+            shards().any(|shard| shard.partial.labels_silent) && held + room.min(most / 2) > most
+        })
+    }
+
+    /// Label rows of each topic by how they ended, over all shards.
+    pub fn label_tallies(&self) -> BTreeMap<String, LabelTally> {
+        let mut tallies: BTreeMap<String, LabelTally> = BTreeMap::new();
+        for (key, held) in &self.shards {
+            let topics = &self.groups[key.0].label_topics;
+            for (topic, tally) in topics.iter().zip(&held.shard.label_tallies) {
+                tallies.entry(topic.topic.to_string()).or_default().add(tally);
+            }
+        }
+        tallies
     }
 
     /// Rows that wait for a label or a prediction, over all shards.
     pub fn waiting_of(&self, group: usize, topic: usize) -> usize {
         assigned(&self.shards, group).map(|held| held.shard.waiting(topic)).sum()
     }
+}
+
+fn samples(group: &GroupSpec) -> Vec<CoPartition> {
+    let reach = |join: &JoinSpec| join.horizon + join.grace + join.lead;
+    group.models.iter().map(|m| CoPartition::new(reach(&m.context.spec.join))).collect()
+}
+
+/// The names of the policies whose states are in a monitor's section, in that order. The number
+/// leaves room for sections before it.
+pub(super) const POLICY_NAMES: SectionName = Part::Monitor.at(16);
+
+pub(super) fn policy_names(monitor: &Monitor) -> Vec<String> {
+    monitor.context.spec.policies.iter().map(|policy| policy.name.to_string()).collect()
 }
 
 /// Whether a policy asks for retraining.
@@ -435,151 +410,10 @@ fn assigned_mut(
         .filter(|held| !held.assigned.is_empty())
 }
 
-fn partials(shards: &BTreeMap<(usize, i32), HeldShard>, group: usize, at: usize) -> Vec<&Partial> {
+pub(super) fn partials(
+    shards: &BTreeMap<(usize, i32), HeldShard>,
+    group: usize,
+    at: usize,
+) -> Vec<&Partial> {
     assigned(shards, group).map(|held| &held.shard.models[at].partial).collect()
 }
-
-impl SourceHandler for Held {
-    fn start_offset(&mut self, at: TopicPartition) -> StartOffset {
-        let key = self.shard_key(at);
-        if let Err(error) = self.open_shard(key) {
-            self.fatal = Some(error.to_string());
-            return StartOffset::Latest;
-        }
-        let role = self.intake.topic(at.topic);
-        let (input, start) = (role.input(at.partition), role.start);
-        let Some(held) = self.shards.get_mut(&key) else { return start };
-        held.shard.input(input).next_offset.map_or(start, StartOffset::At)
-    }
-
-    fn out_of_range(&mut self, lost: OutOfRange) -> Resume {
-        let topic = &self.intake.topic(lost.at.topic).name;
-        self.out_of_range += 1;
-        tracing::error!(
-            topic = &**topic,
-            partition = lost.at.partition,
-            wanted = lost.wanted,
-            log_start = lost.log_start,
-            log_end = lost.log_end,
-            "{}",
-            if lost.beyond_end() {
-                "the log ends before the checkpoint's offset: the topic was truncated or made \
-                 anew; reading it from its start"
-            } else {
-                "records between the checkpoint and the log's start are gone (retention): they are \
-                 missing from all numbers"
-            }
-        );
-        Resume::LogStart
-    }
-
-    fn event(&mut self, event: SourceEvent<'_>) {
-        match event {
-            SourceEvent::Record { topic, record } => {
-                if self.intake.must_flush(topic, record.partition) {
-                    self.flush();
-                }
-                self.records += 1;
-                self.intake.take(topic, &record);
-            }
-            SourceEvent::EndReached { at, confirmed_at, .. } => {
-                self.flush();
-                let key = self.shard_key(at);
-                let input = self.intake.topic(at.topic).input(at.partition);
-                if let Some(held) = self.shards.get_mut(&key) {
-                    held.shard.confirm(input, confirmed_at);
-                }
-            }
-            SourceEvent::Assigned(partitions) => {
-                self.rebalances += 1;
-                for &(at, offset) in partitions {
-                    let key = self.shard_key(at);
-                    let input = self.intake.topic(at.topic).input(at.partition);
-                    if let Some(held) = self.shards.get_mut(&key) {
-                        held.shard.input(input).next_offset = Some(offset);
-                        held.assigned.insert(input);
-                        held.changed = true;
-                    }
-                }
-            }
-            SourceEvent::Revoked { partitions, lost } => self.revoke(partitions, lost),
-            SourceEvent::Fatal { message } => self.fatal = Some(message),
-        }
-    }
-}
-
-impl Held {
-    /// Saves what is given up, while it is still ours.
-    fn revoke(&mut self, partitions: &[TopicPartition], lost: bool) {
-        self.rebalances += 1;
-        if lost {
-            self.intake.discard();
-        } else {
-            self.flush();
-            self.save_within(REVOKE_WITHIN);
-        }
-        for &at in partitions {
-            let key = self.shard_key(at);
-            let input = self.intake.topic(at.topic).input(at.partition);
-            if let Some(held) = self.shards.get_mut(&key) {
-                held.assigned.remove(&input);
-            }
-        }
-        if lost {
-            // The lineage that is away with a write must not come back to a shard that was read
-            // anew.
-            self.finish_write(REVOKE_WITHIN);
-            for &at in partitions {
-                let key = self.shard_key(at);
-                self.shards.remove(&key);
-            }
-        }
-    }
-
-    /// Waits for the write that is on its way, if there is one, and takes up what became of it.
-    fn finish_write(&mut self, within: std::time::Duration) {
-        if let Some(report) = self.keeper.wait(within) {
-            self.take_report(report);
-        }
-    }
-
-    /// Writes everything that is not durable, and waits for it. False if it did not get there.
-    pub fn save_within(&mut self, within: std::time::Duration) -> bool {
-        self.finish_write(within);
-        self.checkpoint();
-        self.finish_write(within);
-        !self.is_dirty() && !self.keeper.writing
-    }
-
-    /// Label rows of each topic by how they ended, over all shards.
-    pub fn label_tallies(&self) -> BTreeMap<String, LabelTally> {
-        let mut tallies: BTreeMap<String, LabelTally> = BTreeMap::new();
-        for (key, held) in &self.shards {
-            let topics = &self.groups[key.0].label_topics;
-            for (topic, tally) in topics.iter().zip(&held.shard.label_tallies) {
-                tallies.entry(topic.topic.to_string()).or_default().add(tally);
-            }
-        }
-        tallies
-    }
-
-    /// Inputs of one side of a group, with their topic's name.
-    pub fn inputs(
-        &self,
-    ) -> impl Iterator<Item = (&str, InputKey, &crate::engine::shard::Input, usize)> {
-        self.shards.iter().flat_map(|(key, held)| {
-            let spec = &self.groups[key.0];
-            held.shard.inputs.iter().map(move |(input_key, input)| {
-                let at = usize::from(input_key.topic);
-                let name: &str = match input_key.side {
-                    Side::Predictions => &spec.prediction_topics[at].topic,
-                    Side::Labels => &spec.label_topics[at].topic,
-                };
-                (name, *input_key, input, key.0)
-            })
-        })
-    }
-}
-
-/// Giving partitions up waits this long for the last checkpoint.
-const REVOKE_WITHIN: std::time::Duration = std::time::Duration::from_secs(20);

@@ -7,11 +7,13 @@ use super::setup::{Reader, TopicRole};
 use crate::decode::label::LabelOutput;
 use crate::decode::prediction::PredictionOutput;
 use crate::decode::record::{Record, RecordOutcome, Refusal};
+use crate::engine::copartition::CoPartition;
 use crate::engine::event::RefusalReason;
 use crate::engine::outcome::InputTally;
-use crate::engine::shard::{InputKey, Shard};
+use crate::engine::shard::{GroupSpec, InputKey, Shard};
 use crate::io::clock;
 use crate::io::dead_letter::{DeadLetter, DeadLetters};
+use crate::io::kafka_partitioner::Placement;
 use crate::io::telemetry::{
     BYTES_READ, Counter, DEAD_LETTER_FAILURES, DEAD_LETTERS, DEAD_LETTERS_WITHHELD, RECORDS_READ,
     Telemetry,
@@ -21,6 +23,8 @@ use crate::io::telemetry::{
 pub struct Intake {
     topics: Vec<TopicRole>,
     outputs: Vec<Output>,
+    /// By topic: how its keys are placed, and among how many partitions.
+    placements: Vec<(Placement, i32)>,
     /// By topic.
     meters: Vec<Meters>,
     letter_failures: Counter,
@@ -31,6 +35,7 @@ pub struct Intake {
     next_offset: i64,
     /// Records at hand; a batch is applied when it is large enough.
     records: usize,
+    bytes: u64,
     pub dead_letters: Option<DeadLetters>,
 }
 
@@ -75,6 +80,7 @@ impl Intake {
             })
             .collect();
         Self {
+            placements: vec![(Placement::default(), 0); topics.len()],
             topics,
             outputs,
             meters,
@@ -84,6 +90,7 @@ impl Intake {
             counted: InputTally::default(),
             next_offset: 0,
             records: 0,
+            bytes: 0,
             dead_letters,
         }
     }
@@ -119,12 +126,15 @@ impl Intake {
             }
             _ => unreachable!("a topic's output is made by its reader"),
         };
+        let (placement, partitions) = &mut self.placements[topic];
+        if let Some(key) = record.key {
+            placement.look(key, record.partition, *partitions);
+        }
         count(&mut self.counted, &outcome);
         self.next_offset = record.offset + 1;
         self.records += 1;
+        self.bytes += record.payload.map_or(0, <[u8]>::len) as u64;
         let meters = &mut self.meters[topic];
-        meters.records.add(1);
-        meters.bytes.add(record.payload.map_or(0, <[u8]>::len) as u64);
         if let Some(first) = refusals.first() {
             refuse(self.dead_letters.as_mut(), role, record, first, refusals.len(), meters);
         }
@@ -146,6 +156,7 @@ impl Intake {
         self.current = Some((topic, partition));
         self.counted = InputTally::default();
         self.records = 0;
+        self.bytes = 0;
     }
 
     /// Where the rows at hand belong.
@@ -153,10 +164,53 @@ impl Intake {
         self.current
     }
 
+    /// How many partitions each topic has, where that is known.
+    pub fn expect(&mut self, counts: &[Option<i32>]) {
+        for ((_, partitions), count) in self.placements.iter_mut().zip(counts) {
+            *partitions = count.unwrap_or(0);
+        }
+    }
+
+    /// How a topic's keys are placed, in words.
+    pub fn placement(&self, topic: usize) -> &'static str {
+        self.placements[topic].0.partitioner().map_or("no client's default", |p| p.name())
+    }
+
+    /// Shows the ids of the rows at hand to the samples of the group's models.
+    pub fn sample(&self, spec: &GroupSpec, samples: &mut [CoPartition]) {
+        let Some((topic, partition)) = self.current else { return };
+        let place = usize::from(self.topics[topic].topic);
+        match &self.outputs[topic] {
+            Output::Predictions(output) => {
+                for batch in &output.batches {
+                    let at = spec.models.iter().position(|model| model.index == batch.model);
+                    let Some(at) = at.filter(|&at| spec.models[at].labels.is_some()) else {
+                        continue;
+                    };
+                    for (id, event_time) in batch.ids.iter().zip(&batch.event_times) {
+                        samples[at].prediction(*id, partition, *event_time);
+                    }
+                }
+            }
+            Output::Labels(output) => {
+                for (model, sample) in spec.models.iter().zip(samples) {
+                    if model.labels.is_none_or(|labels| labels.topic != place) {
+                        continue;
+                    }
+                    for (id, event_time) in output.batch.ids.iter().zip(&output.batch.event_times) {
+                        sample.label(*id, partition, *event_time);
+                    }
+                }
+            }
+        }
+    }
+
     /// Gives the rows at hand to their shard.
     pub fn apply(&mut self, shard: &mut Shard) {
         let Some((topic, partition)) = self.current.take() else { return };
         let key: InputKey = self.topics[topic].input(partition);
+        self.meters[topic].records.add(self.records as u64);
+        self.meters[topic].bytes.add(self.bytes);
         match &self.outputs[topic] {
             Output::Predictions(output) => {
                 shard.apply_predictions(key, &output.batches, &self.counted, self.next_offset);

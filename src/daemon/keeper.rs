@@ -43,6 +43,12 @@ pub enum RestoreError {
     OtherLayout { path: String },
 }
 
+impl RestoreError {
+    pub fn other_layout(path: &LineagePath) -> Self {
+        Self::OtherLayout { path: path.to_string() }
+    }
+}
+
 /// One lineage and what its next write must be.
 pub struct Kept {
     /// Away while a write is on its way.
@@ -248,7 +254,7 @@ fn sections(
     let mut chain = Vec::new();
     for checkpoint in &restored.chain {
         if checkpoint.header.plan_hash != layout {
-            return Err(RestoreError::OtherLayout { path: path.to_string() });
+            return Err(RestoreError::other_layout(path));
         }
         chain.push(
             checkpoint

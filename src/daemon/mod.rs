@@ -1,36 +1,38 @@
 //! Starts the tasks, owns the channels, carries out every effect, stops in order.
 
+mod alerts;
 mod api;
+mod assignment;
 mod durable;
 mod engine;
 pub mod held;
 mod intake;
 mod keeper;
+mod level;
+mod parts;
 mod publish;
+mod reload;
+mod saving;
 mod setup;
 
 pub use engine::{NoObserver, Observer};
+pub use reload::{Loader, Reloader};
 
-use crate::config::Plan;
-use crate::config::Secret;
-use crate::io::checkpoint::{Store, StoreError, StoreOptions};
+use crate::config::{ConfigErrors, Plan};
+use crate::io::checkpoint::StoreError;
 use crate::io::clock;
-use crate::io::dead_letter::{DeadLetterError, DeadLetterOptions, DeadLetters};
-use crate::io::http::api::{self as http_api, ApiClient, ApiState, Facts};
-use crate::io::http::{self, HttpError, HttpState, Limits, Readiness};
-use crate::io::kafka::{KafkaSource, Membership, SourceError, SourceOptions};
-use crate::io::telemetry::{
-    BUILD_INFO, CONFIG_INFO, CONFIG_RELOAD_SUCCESSFUL, CONFIG_RELOAD_TIMESTAMP, Telemetry,
-    snapshots,
+use crate::io::dead_letter::DeadLetterError;
+use crate::io::http::api::{self as http_api, ApiState};
+use crate::io::http::{
+    self, Heartbeat, HttpError, HttpState, Limits, Readiness, Reload, Rules, Security,
 };
-use crate::io::webhook::{
-    self, Deliverer, DelivererError, DelivererOptions, SecretError, SigningSecret, Target,
-};
-use engine::{Channels, Engine};
-use held::Held;
-use intake::Intake;
-use keeper::{Keeper, RestoreError};
-use setup::{Topology, kafka_settings};
+use crate::io::kafka::{Membership, SourceError};
+use crate::io::telemetry::{BUILD_INFO, Telemetry, snapshots};
+use crate::io::webhook::{DelivererError, SecretError};
+use alerts::Alerts;
+use engine::Channels;
+use keeper::RestoreError;
+use parts::Frame;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -52,6 +54,8 @@ pub enum DaemonError {
     DeadLetters(#[from] DeadLetterError),
     #[error(transparent)]
     Http(#[from] HttpError),
+    #[error(transparent)]
+    WebConfig(#[from] ConfigErrors),
     #[error(transparent)]
     Webhooks(#[from] DelivererError),
     #[error("webhook `{webhook}`: {error}")]
@@ -76,6 +80,8 @@ pub struct Options {
     pub stalled_after: Duration,
     /// The configuration's file, to be named by the API.
     pub config_file: Option<PathBuf>,
+    /// Reads the configuration again at a reload; without it there is none.
+    pub load: Option<Loader>,
 }
 
 impl Default for Options {
@@ -85,6 +91,7 @@ impl Default for Options {
             observer: Box::new(NoObserver),
             stalled_after: Duration::from_secs(60),
             config_file: None,
+            load: None,
         }
     }
 }
@@ -95,8 +102,10 @@ pub struct Daemon {
     engine: std::thread::JoinHandle<Result<(), DaemonError>>,
     stop: Arc<AtomicBool>,
     stop_http: watch::Sender<bool>,
-    http: tokio::task::JoinHandle<()>,
-    address: SocketAddr,
+    http: Vec<tokio::task::JoinHandle<()>>,
+    /// The first is of everything, the second of metrics alone.
+    addresses: Vec<SocketAddr>,
+    reloader: Reloader,
 }
 
 impl Daemon {
@@ -115,54 +124,93 @@ impl Daemon {
         let telemetry = Arc::new(Telemetry::new());
         let build = [env!("CARGO_PKG_VERSION"), "", "", &librdkafka_version()];
         telemetry.info(&BUILD_INFO, &build);
-        telemetry.info(&CONFIG_INFO, &[&plan.hash.to_string()]);
-        telemetry.gauge(&CONFIG_RELOAD_SUCCESSFUL, &[]).set(1.0);
-        telemetry.gauge(&CONFIG_RELOAD_TIMESTAMP, &[]).set(clock::now().as_secs_f64());
 
-        let listener = runtime.block_on(http::bind(plan.http.listen))?;
-        let address = listener.local_addr().unwrap_or(plan.http.listen);
+        let rules = &plan.http;
+        let rules = Rules::load(rules.web_config.as_deref(), rules.alertmanager_token.as_ref())?;
+        let security = Arc::new(Security::new(rules));
+        security.warn_if_open(plan.http.listen, plan.http.metrics_listen);
+        let (jobs, reloads) = mpsc::channel(1);
+        let reloader = Reloader::new(
+            &options,
+            Arc::clone(&plan),
+            jobs,
+            Arc::clone(&security),
+            Arc::clone(&telemetry),
+        );
         let (client, desk) = snapshots();
         let (readiness, shown) = watch::channel(Readiness::NotReady("starting".to_owned()));
-        let limits = Limits::default();
+        let heartbeat = Heartbeat::default();
         let now: crate::io::Now = Arc::new(clock::now);
-        let state = HttpState::new(Arc::clone(&telemetry), client, shown, Arc::clone(&now), limits);
+        let limits = Limits::default();
+        let state = HttpState::new(Arc::clone(&telemetry), client, shown, Arc::clone(&now), limits)
+            .secured(Arc::clone(&security))
+            .beating(heartbeat.clone());
         let (stop_http, http_stop) = watch::channel(false);
+        let own = reloader.clone();
+        let reload: Reload = Arc::new(move || {
+            let reloader = own.clone();
+            Box::pin(async move { reloader.reload().await })
+        });
+        let (alerts, alert_desk) = http::alerts();
         let (client, api_desk) = http_api::api();
-        let api = api_state(&plan, &options, client, readiness.subscribe(), Arc::clone(&now));
-        let router = http::router(state, http::page().merge(http_api::router(api)));
-        let http = runtime.spawn(http::serve(listener, router, limits, http_stop));
+        let facts = reloader.facts();
+        let api =
+            ApiState { client, readiness: readiness.subscribe(), now: Arc::clone(&now), facts };
+        let more = http::page()
+            .merge(http::reload_routes(reload))
+            .merge(http::alert_routes(alerts))
+            .merge(http_api::router(api));
+        let mut servers = vec![(plan.http.listen, http::router(state.clone(), more))];
+        servers.extend(plan.http.metrics_listen.map(|at| (at, http::metrics_router(state))));
+        let mut http = Vec::new();
+        let mut addresses = Vec::new();
+        for (listen, router) in servers {
+            let listener = runtime.block_on(http::bind(listen))?;
+            addresses.push(listener.local_addr().unwrap_or(listen));
+            let (stop, security) = (http_stop.clone(), Arc::clone(&security));
+            http.push(runtime.spawn(http::serve_secured(listener, router, limits, stop, security)));
+        }
 
-        let (attempts, to_deliver) = mpsc::channel(1_024);
         let (delivered, outcomes) = mpsc::channel(1_024);
-        let deliverer = Deliverer::new(targets(&plan)?, &DelivererOptions::default(), &telemetry)?;
-        runtime.spawn(webhook::run(Arc::new(deliverer), to_deliver, delivered, now));
-
-        let store = Store::open(
-            &plan.state.url,
-            StoreOptions { keep_fulls: plan.state.checkpoints_keep, ..StoreOptions::default() },
-        )?;
+        let handle = runtime.handle().clone();
+        let frame = Frame::new(handle, telemetry, delivered, now, &options);
+        let parts = frame.build(&plan)?;
         let stop = Arc::new(AtomicBool::new(false));
         let channels = Channels {
             snapshots: desk,
             api: api_desk,
             readiness,
-            attempts,
+            heartbeat,
             outcomes,
+            reloads,
+            alerts: Alerts::new(alert_desk),
             stop: Arc::clone(&stop),
         };
-        let keeper = Keeper::new(store, runtime.handle().clone(), &telemetry);
-        let engine = engine(&plan, options, keeper, channels, &telemetry)?;
         let engine = std::thread::Builder::new()
             .name("tidemark-engine".to_owned())
-            .spawn(move || engine.run())
+            .spawn(move || reload::supervise(&frame, parts, channels, options.observer))
             .map_err(DaemonError::Thread)?;
+        let address = addresses[0];
         tracing::info!(%address, models = plan.models.len(), "started");
-        Ok(Self { runtime, engine, stop, stop_http, http, address })
+        if let Some(address) = addresses.get(1) {
+            tracing::info!(%address, "metrics have a listener of their own");
+        }
+        Ok(Self { runtime, engine, stop, stop_http, http, addresses, reloader })
     }
 
     /// Where HTTP listens.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.addresses[0]
+    }
+
+    /// Where metrics have a listener of their own, if they have.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.addresses.get(1).copied()
+    }
+
+    /// Loads the configuration again when it is told to.
+    pub fn reloader(&self) -> Reloader {
+        self.reloader.clone()
     }
 
     /// Makes the daemon stop; `wait` returns soon after. May be set from anywhere.
@@ -179,7 +227,9 @@ impl Daemon {
         let _ = self.stop_http.send(true);
         let http = self.http;
         self.runtime.block_on(async move {
-            let _ = http.await;
+            for server in http {
+                let _ = server.await;
+            }
         });
         self.runtime.shutdown_timeout(Duration::from_secs(2));
         result
@@ -198,97 +248,6 @@ impl Daemon {
     pub fn runtime(&self) -> &Runtime {
         &self.runtime
     }
-}
-
-fn api_state(
-    plan: &Plan,
-    options: &Options,
-    client: ApiClient,
-    readiness: watch::Receiver<Readiness>,
-    now: crate::io::Now,
-) -> ApiState {
-    let started_at = now();
-    let file = options.config_file.as_ref().and_then(|path| path.file_name());
-    let facts = Facts {
-        started_at,
-        config_file: file.map(|name| name.to_string_lossy().into_owned()),
-        config_hash: plan.hash.to_string(),
-        loaded_at: started_at,
-        show_values: plan.http.show_values,
-    };
-    ApiState { client, readiness, now, facts: Arc::new(facts) }
-}
-
-fn engine(
-    plan: &Arc<Plan>,
-    options: Options,
-    keeper: Keeper,
-    channels: Channels,
-    telemetry: &Telemetry,
-) -> Result<Engine, DaemonError> {
-    let mut topology =
-        Topology::new(plan).map_err(|fault| DaemonError::Fields(fault.to_string()))?;
-    let settings = kafka_settings(plan);
-    let topics = std::mem::take(&mut topology.topics);
-    let names: Vec<String> = topics.iter().map(|topic| topic.name.to_string()).collect();
-    let dead_letters = match &plan.dead_letters {
-        Some(letters) => Some(DeadLetters::new(
-            &settings,
-            DeadLetterOptions {
-                topic: letters.topic.clone(),
-                rate_max: letters.rate_max,
-                task_id: std::process::id().to_string(),
-            },
-        )?),
-        None => None,
-    };
-    let held = Held::new(
-        Arc::clone(plan),
-        topology,
-        Intake::new(topics, dead_letters, telemetry),
-        keeper,
-    )?;
-    let source = KafkaSource::new(
-        settings,
-        names,
-        SourceOptions {
-            membership: options.membership,
-            stalled_after: options.stalled_after,
-            ..SourceOptions::default()
-        },
-    )?;
-    Ok(Engine::new(source, held, channels, options.observer, telemetry))
-}
-
-fn targets(plan: &Plan) -> Result<Vec<Target>, DaemonError> {
-    let secret_error = |webhook: &str| {
-        let webhook = webhook.to_owned();
-        move |error| DaemonError::Secret { webhook, error }
-    };
-    plan.webhooks
-        .iter()
-        .map(|webhook| {
-            let secrets = webhook
-                .secrets
-                .iter()
-                .map(|secret: &Secret| SigningSecret::parse(secret.expose()))
-                .collect::<Result<Vec<_>, _>>()
-                .map_err(secret_error(&webhook.name))?;
-            Ok(Target {
-                name: Arc::clone(&webhook.name),
-                url: webhook.url.expose().to_owned(),
-                secrets,
-                headers: webhook
-                    .headers
-                    .iter()
-                    .map(|(name, value)| (name.clone(), value.expose().to_owned()))
-                    .collect(),
-                timeout: Duration::from_micros(webhook.timeout.0.unsigned_abs()),
-                success_statuses: webhook.success_statuses.clone(),
-                template: None,
-            })
-        })
-        .collect()
 }
 
 fn librdkafka_version() -> String {

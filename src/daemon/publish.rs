@@ -4,11 +4,13 @@ use super::held::Held;
 use crate::engine::counters::{PairCounters, VersionCounters};
 use crate::engine::drift::FeatureDrift;
 use crate::engine::event::{ClassCode, RefusalReason};
+use crate::engine::metric::Metric;
 use crate::engine::monitor::{ModelReport, VersionReport, WindowReport};
 use crate::engine::outcome::{InputTally, LabelOutcome, LabelTally, PredictionOutcome};
+use crate::engine::policy::Decision;
 use crate::engine::shard::Side;
 use crate::engine::slice::SliceKey;
-use crate::engine::spec::{ModelSpec, Task};
+use crate::engine::spec::{Action, ModelSpec, Task};
 use crate::engine::time::Timestamp;
 use crate::io::kafka::KafkaSource;
 use crate::io::telemetry::*;
@@ -169,6 +171,9 @@ impl Model<'_> {
         let pending: u64 =
             self.held.partials(self.model).iter().map(|partial| partial.pending).sum();
         builder.sample(&PENDING_PREDICTIONS, &[name], pending as f64);
+        if let Some(share) = self.held.copartition_mismatch(self.model) {
+            builder.sample(&COPARTITION_MISMATCH, &[name], share);
+        }
         if self.held.is_whole(self.held.monitors[self.model].group) {
             self.counters(builder);
         }
@@ -290,6 +295,13 @@ impl Model<'_> {
         let hash = layout.profile.as_ref().map_or("", |profile| &profile.content_hash);
         let labels = [name, &version.version, self.spec.task.name(), hash];
         builder.sample(&MODEL_INFO, &labels, 1.0);
+        let baselines = layout.profile.iter().flat_map(|profile| &profile.baseline);
+        for (metric, estimate) in baselines {
+            // A profile may come from a newer tidemark with metrics that this one does not know.
+            if let Ok(metric) = metric.parse::<Metric>() {
+                builder.baseline(metric, &labels[..2], estimate.value);
+            }
+        }
         let partials = self.held.partials(self.model);
         let newest = partials.iter().filter_map(|partial| {
             let at = partial.version_index(&version.version)?;
@@ -394,9 +406,17 @@ impl Model<'_> {
                 builder.sample(&POLICY_JUDGED, &labels, judged.as_secs_f64());
             }
             let decisions = durable.and_then(|durable| durable.decisions.get(at));
-            for (decision, count) in decisions.into_iter().flatten() {
+            let mut decisions: BTreeMap<Decision, u64> =
+                decisions.into_iter().flatten().map(|(decision, n)| (*decision, *n)).collect();
+            // The first time that a policy acts would be no increase if the series began with it.
+            let acts = match self.spec.policies.get(at).map(|policy| &policy.action) {
+                Some(Action::Retrain { .. }) => Decision::Retrain,
+                _ => Decision::Alert,
+            };
+            decisions.entry(acts).or_insert(0);
+            for (decision, count) in decisions {
                 let labels = [name, &policy.name, decision.name(), decision.reason()];
-                builder.sample(&POLICY_DECISIONS, &labels, *count as f64);
+                builder.sample(&POLICY_DECISIONS, &labels, count as f64);
             }
         }
         let windows = &self.held.monitors[self.model].monitor.context.windows;

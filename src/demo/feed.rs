@@ -72,6 +72,8 @@ pub struct Feed {
     looked_at: Option<String>,
     news: SyncSender<News>,
     progress: Arc<Progress>,
+    /// Whether the daemon says how far it has read; else the clock waits for nobody.
+    followed: bool,
     sent: u64,
 }
 
@@ -93,7 +95,22 @@ impl Feed {
             .set("partitioner", "murmur2_random")
             .set("linger.ms", "5")
             .create()?;
-        Ok(Self { producer, stream, pace, trainer, looked_at: None, news, progress, sent: 0 })
+        Ok(Self {
+            producer,
+            stream,
+            pace,
+            trainer,
+            looked_at: None,
+            news,
+            progress,
+            followed: true,
+            sent: 0,
+        })
+    }
+
+    /// For a daemon that does not say how far it has read.
+    pub fn unfollowed(self) -> Self {
+        Self { followed: false, ..self }
     }
 
     /// Plays until the length is over, or until it is told to stop. Returns how many records were
@@ -106,7 +123,8 @@ impl Feed {
         let mut beats = Vec::new();
         while !self.progress.is_stopped() && !self.pace.is_over() {
             let now = clock::monotonic();
-            if self.sent.saturating_sub(self.progress.read()) <= self.pace.ahead_max() {
+            let ahead = self.sent.saturating_sub(self.progress.read());
+            if !self.followed || ahead <= self.pace.ahead_max() {
                 self.pace.pass(now.duration_since(looked));
             }
             looked = now;

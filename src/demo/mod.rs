@@ -8,6 +8,7 @@
 mod chronicle;
 mod feed;
 mod news;
+mod outside;
 mod people;
 mod place;
 mod screen;
@@ -38,10 +39,14 @@ use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 use stream::Stream;
 
+pub use outside::{Outside, produce};
+
 /// The configuration that the demo runs.
 pub const CONFIG: &str = include_str!("../../config/examples/demo.yaml");
 /// Where HTTP listens if nobody says where, and nobody else listens there.
 pub const PORT: u16 = 9464;
+/// What requests are signed with if the configuration gets no other secret.
+pub const SECRET: &str = "whsec_bm90IGEgc2VjcmV0LCBqdXN0IGFuIGV4YW1wbGU=";
 /// Of both topics.
 const PARTITIONS: i32 = 2;
 /// The replay reaches back no farther, and so far if it has no end; the configuration's

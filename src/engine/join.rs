@@ -132,6 +132,8 @@ pub struct Join {
     scratch: Vec<u64>,
     changes: Vec<Contribution>,
     deadlines: Vec<Timestamp>,
+    /// Labels are missing for another reason than that there are none.
+    implicit_held: bool,
 }
 
 impl Keyed for Pending {
@@ -178,7 +180,13 @@ impl Join {
             scratch: Vec::new(),
             changes: Vec::new(),
             deadlines: Vec::new(),
+            implicit_held: false,
         }
+    }
+
+    /// Gives no implicit labels while this is so: predictions expire instead.
+    pub fn hold_implicit(&mut self, held: bool) {
+        self.implicit_held = held;
     }
 
     /// Predictions whose row is not counted yet.
@@ -189,6 +197,12 @@ impl Join {
     /// Rows held, with or without a label.
     pub fn held(&self) -> usize {
         self.pending.len() + self.matched.len()
+    }
+
+    /// Brings the rows of these ids near.
+    pub fn fetch(&self, ids: &[u128]) {
+        self.pending.fetch(ids.iter().map(|&id| id as u64));
+        self.matched.fetch(ids.iter().map(|&id| id as u64));
     }
 
     /// Takes a prediction in, unless its (version, id) is taken by one close enough in event time.

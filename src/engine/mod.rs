@@ -1,6 +1,8 @@
 //! Pure decisions: no async, no I/O, no clock, no randomness; imports nothing else of ours.
 
+pub mod copartition;
 pub mod counters;
+pub mod detector;
 pub mod drift;
 pub mod effect;
 pub mod estimate;

@@ -67,6 +67,8 @@ pub struct ModelShard {
     pub(super) outputs: Outputs,
     /// Whether there is a label topic to join with.
     joined: bool,
+    /// Predictions held in the process's other shards: `pending_max` is for all of them.
+    pub(super) held_elsewhere: u64,
     groups: Vec<Group>,
     classes: Vec<ClassCode>,
 }
@@ -232,6 +234,7 @@ impl ModelShard {
             join: Join::new(spec.join, spec.time, Arc::clone(&context.windows), spread),
             outputs: Outputs::default(),
             joined,
+            held_elsewhere: 0,
             groups: Vec::new(),
             classes: Vec::new(),
             context,
@@ -255,6 +258,10 @@ impl ModelShard {
         let mut waiting = waiting;
         self.groups.clear();
         self.classes.clear();
+        self.join.fetch(&batch.ids);
+        if let Some(reads) = &waiting {
+            reads.waiting.fetch(&batch.ids);
+        }
         for (row, &newest_before) in (0..batch.len()).zip(newest_before) {
             let class = self.context.decision(batch, row);
             self.classes.push(class);
@@ -299,7 +306,7 @@ impl ModelShard {
         }
         let version = self.partial.intern(batch.versions.get(row), self.context.spec.versions_max);
         let mut prediction = self.pending(batch, row, version);
-        let full = self.join.held() as u64 >= join.pending_max;
+        let full = self.join.held() as u64 + self.held_elsewhere >= join.pending_max;
         // What is held already takes no more room.
         if !self.joined || (full && self.join.holder(&prediction).is_none()) {
             self.count(batch, row, &prediction);
@@ -439,6 +446,11 @@ impl ModelShard {
             self.join.meet(label, &mut |change| partial.settle(context, outputs, &change));
         self.partial.pending = self.join.pending() as u64;
         outcome
+    }
+
+    /// Gives no implicit labels while this is so.
+    pub fn hold_implicit(&mut self, held: bool) {
+        self.join.hold_implicit(held);
     }
 
     /// Moves the closing watermarks on and lets go of what they settle. While labels are silent

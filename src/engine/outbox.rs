@@ -169,8 +169,11 @@ struct Saved {
 pub struct Outbox {
     saved: Saved,
     durable: u64,
-    in_flight: BTreeMap<Arc<str>, Timestamp>,
+    in_flight: InFlight,
 }
+
+/// Attempts that have not reported back, by request, and since when. Not saved.
+pub type InFlight = BTreeMap<Arc<str>, Timestamp>;
 
 impl Serialize for Outbox {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -275,6 +278,18 @@ impl Outbox {
             .min()
     }
 
+    /// The attempts under way, for the outbox that goes on in the same process.
+    pub fn in_flight(&self) -> &InFlight {
+        &self.in_flight
+    }
+
+    /// Waits for attempts that another outbox with these requests has handed out.
+    pub fn resume(&mut self, in_flight: InFlight) {
+        let known = |(id, _): &(Arc<str>, Timestamp)| self.saved.pending.contains_key(id);
+        let known: Vec<_> = in_flight.into_iter().filter(known).collect();
+        self.in_flight.extend(known);
+    }
+
     /// Enters how an attempt ended.
     pub fn record(&mut self, id: &str, outcome: Outcome, now: Timestamp) -> Recorded {
         self.in_flight.remove(id);
@@ -348,6 +363,11 @@ impl Outbox {
     pub fn get(&self, id: &str) -> Option<&Entry> {
         let finished = || self.saved.finished.iter().find(|entry| &*entry.request.id == id);
         self.saved.pending.get(id).or_else(finished)
+    }
+
+    /// Whether a checkpoint holds the request with this id.
+    pub fn is_durable(&self, id: &str) -> bool {
+        self.get(id).is_some_and(|entry| entry.sequence <= self.durable)
     }
 
     /// Requests that wait, in the order of creation.

@@ -8,7 +8,7 @@ use super::event::{ClassCode, PredictionBatch};
 use super::labels::Contribution;
 use super::layouts::ProfileLayout;
 use super::score::Resolution;
-use super::sketch::feature::FeatureSketch;
+use super::sketch::feature::{FeatureSketch, merge_features};
 use super::sketch::{PerformanceCells, Sign, Sketch};
 use super::sketch::{ScoreCells, ScoredPrediction, Terms};
 use super::slice::SliceKey;
@@ -188,16 +188,6 @@ impl VersionPane {
     }
 }
 
-/// Adds sketches feature by feature; an empty list is all zeros.
-pub fn merge_features(into: &mut Vec<FeatureSketch>, from: &[FeatureSketch]) {
-    if into.len() < from.len() {
-        into.resize_with(from.len(), FeatureSketch::default);
-    }
-    for (into, from) in into.iter_mut().zip(from) {
-        into.merge(from);
-    }
-}
-
 impl Pane {
     pub fn version(&self, version: u16) -> Option<&VersionPane> {
         let at = self.versions.binary_search_by_key(&version, |(version, _)| *version).ok()?;
@@ -272,19 +262,14 @@ impl PaneStore {
         self.panes.is_empty()
     }
 
-    fn touch(&mut self, key: PaneKey) -> (&PaneShape, &mut Pane) {
+    /// For a change; `shown` if a window shows it.
+    fn touch(&mut self, key: PaneKey, shown: bool) -> (&PaneShape, &mut Pane) {
         let slot = self.panes.entry(key).or_default();
-        if !slot.unseen {
+        slot.pane.revision += 1;
+        if shown && !slot.unseen {
             slot.unseen = true;
             self.unseen.push(key);
         }
-        self.touch_unseen(key)
-    }
-
-    /// For a change that no window shows.
-    fn touch_unseen(&mut self, key: PaneKey) -> (&PaneShape, &mut Pane) {
-        let slot = self.panes.entry(key).or_default();
-        slot.pane.revision += 1;
         if !slot.unsaved {
             slot.unsaved = true;
             self.unsaved.push(key);
@@ -301,7 +286,7 @@ impl PaneStore {
         prediction: &ScoredPrediction,
         sign: Sign,
     ) {
-        let (shape, pane) = self.touch(key);
+        let (shape, pane) = self.touch(key, true);
         let pane = pane.version_mut(version);
         for slice in std::iter::once(SliceKey::WHOLE).chain(slices) {
             let slice = pane.slice_mut(shape, slice);
@@ -328,7 +313,7 @@ impl PaneStore {
         if key.start < self.released.features {
             return;
         }
-        let pane = self.touch(key).1.version_mut(version);
+        let pane = self.touch(key, true).1.version_mut(version);
         if pane.features.len() < batch.features.len() {
             pane.features.resize_with(batch.features.len(), FeatureSketch::default);
         }
@@ -361,7 +346,7 @@ impl PaneStore {
     ) {
         let mut scratch = std::mem::take(&mut self.scratch);
         stages_into(&self.shape.windows, key.level, event_time, &mut scratch);
-        let (shape, pane) = self.touch(key);
+        let (shape, pane) = self.touch(key, true);
         let pane = pane.version_mut(version);
         for (contribution, terms) in contributions {
             let stage = scratch.stages.get(contribution.stage).copied().unwrap_or(0);
@@ -429,7 +414,7 @@ impl PaneStore {
                 theirs[full]
             })
             .collect();
-        let (_, target) = self.touch_unseen(above);
+        let (_, target) = self.touch(above, false);
         for (version, from) in &pane.versions {
             target.version_mut(*version).merge(&shape, from, &map);
         }

@@ -90,6 +90,9 @@ pub enum Verdict {
     Unknown(Hold),
 }
 
+/// Versions of alerts from outside that a policy remembers.
+pub const ALERT_VERSIONS_MAX: usize = 256;
+
 /// What a policy remembers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PolicyState {
@@ -188,6 +191,47 @@ impl PolicyState {
         decision
     }
 
+    /// Decides on an alert that fires, by our clock: the cooldown runs from the last request, and
+    /// nothing is historical, since the alert fires now.
+    pub fn decide_alert(
+        &mut self,
+        policy: &PolicySpec,
+        version: &str,
+        starts_at: Timestamp,
+        now: Timestamp,
+    ) -> Decision {
+        self.make_room(version);
+        self.firing.entry(version.to_owned()).or_insert(starts_at);
+        let cools = |cooldown| self.requested_at.is_some_and(|last| now - last < cooldown);
+        let decision = match &policy.action {
+            Action::Alert => Decision::Alert,
+            Action::Retrain { cooldown, .. } if cools(*cooldown) => {
+                Decision::Hold(Hold::InCooldown)
+            }
+            Action::Retrain { .. } => Decision::Retrain,
+        };
+        if decision == Decision::Retrain {
+            self.requested_at = Some(now);
+        }
+        *self.decisions.entry(decision).or_default() += 1;
+        self.last.insert(version.to_owned(), (starts_at, decision));
+        decision
+    }
+
+    /// Alerts name versions that nothing else bounds: the first by name are forgotten.
+    fn make_room(&mut self, version: &str) {
+        while self.last.len() >= ALERT_VERSIONS_MAX && !self.last.contains_key(version) {
+            self.last.pop_first();
+        }
+        while self.firing.len() >= ALERT_VERSIONS_MAX && !self.firing.contains_key(version) {
+            self.firing.pop_first();
+        }
+    }
+
+    pub fn resolve_alert(&mut self, version: &str) {
+        self.firing.remove(version);
+    }
+
     fn weigh(
         &mut self,
         policy: &PolicySpec,
@@ -230,5 +274,43 @@ impl PolicyState {
     /// Bad windows in a row of a version.
     pub fn streak(&self, version: &str) -> u32 {
         self.streaks.get(version).copied().unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::spec::Condition;
+
+    #[test]
+    fn an_alert_asks_again_only_after_the_cooldown_and_versions_are_bounded() {
+        let action = Action::Retrain {
+            webhook: "trainer".into(),
+            cooldown: Span::from_hours(6),
+            act_within: Span::from_hours(4),
+        };
+        let policy = PolicySpec {
+            name: "on-alert".into(),
+            condition: Condition::Alert { alert: "low".into() },
+            window: Span::from_hours(1),
+            for_windows: 1,
+            action,
+        };
+        let hour = |hours| Timestamp(0) + Span::from_hours(hours);
+        let mut state = PolicyState::default();
+        let mut at =
+            |version: &str, hours| state.decide_alert(&policy, version, hour(0), hour(hours));
+        // It began long ago and fires now.
+        assert_eq!(at("v1", 100), Decision::Retrain);
+        assert_eq!(at("v1", 105), Decision::Hold(Hold::InCooldown));
+        assert_eq!(at("v2", 105), Decision::Hold(Hold::InCooldown));
+        assert_eq!(at("v2", 106), Decision::Retrain);
+        assert_eq!(state.firing.len(), 2);
+        state.resolve_alert("v1");
+        assert_eq!(state.firing.keys().collect::<Vec<_>>(), ["v2"]);
+        for number in 0..2 * ALERT_VERSIONS_MAX {
+            state.decide_alert(&policy, &format!("x{number}"), hour(0), hour(106));
+        }
+        assert_eq!((state.last.len(), state.firing.len()), (256, 256));
     }
 }

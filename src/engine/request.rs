@@ -43,13 +43,29 @@ pub struct Request {
 /// It has no full stop (the signature's separator) and fits the idempotency fields of the usual
 /// targets: at most 64 characters for Databricks, at least 32 for SageMaker, a name for Kubernetes.
 pub fn request_id(policy: &str, model: &str, version: &str, window_end: Timestamp) -> Arc<str> {
+    id_of(&[policy, model, version], window_end)
+}
+
+/// The id of the request that a policy makes for an alert from outside: the same however often the
+/// alert is told. In the form of [`request_id`], and never one of those.
+pub fn alert_request_id(
+    policy: &str,
+    model: &str,
+    version: &str,
+    fingerprint: &str,
+    starts_at: Timestamp,
+) -> Arc<str> {
+    id_of(&[policy, model, version, fingerprint], starts_at)
+}
+
+fn id_of(parts: &[&str], at: Timestamp) -> Arc<str> {
     let mut hash = Sha256::new();
-    for part in [policy, model, version] {
+    for part in parts {
         // With its length, so that ("ab", "c") and ("a", "bc") differ.
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part.as_bytes());
     }
-    hash.update(window_end.0.to_le_bytes());
+    hash.update(at.0.to_le_bytes());
     let mut id = String::from("retrain-");
     for byte in &hash.finalize()[..16] {
         write!(id, "{byte:02x}").expect("writing to a string cannot fail");
@@ -81,6 +97,16 @@ pub struct Evidence {
     pub drifting_features: Vec<FeatureEvidence>,
     /// Where in Kafka the window's rows are.
     pub offsets: Vec<TopicOffsets>,
+    /// Only of a policy on somebody else's alert; then the window is empty, at the alert's start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alert: Option<AlertEvidence>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct AlertEvidence {
+    pub name: String,
+    pub fingerprint: String,
+    pub starts_at: JsonTime,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
@@ -166,9 +192,19 @@ struct Data<'a> {
 
 impl Evidence {
     /// The request with its id and body; `decided_at` is the event's timestamp.
-    pub fn into_request(mut self, webhook: Arc<str>, decided_at: Timestamp) -> Request {
+    pub fn into_request(self, webhook: Arc<str>, decided_at: Timestamp) -> Request {
+        let id = request_id(&self.policy, &self.model, &self.version, self.window.end.0);
+        self.into_request_with(id, webhook, decided_at)
+    }
+
+    /// The same with an id of the caller's.
+    pub fn into_request_with(
+        mut self,
+        id: Arc<str>,
+        webhook: Arc<str>,
+        decided_at: Timestamp,
+    ) -> Request {
         let window_end = self.window.end.0;
-        let id = request_id(&self.policy, &self.model, &self.version, window_end);
         self.clip();
         let body = self.body(&id, decided_at);
         Request { id, webhook, body: body.into(), window_end }
@@ -210,6 +246,10 @@ impl Evidence {
             for statistic in &mut feature.statistics {
                 statistic.name = clip(&statistic.name, NAME_CHARS_MAX);
             }
+        }
+        if let Some(alert) = &mut self.alert {
+            alert.name = clip(&alert.name, NAME_CHARS_MAX);
+            alert.fingerprint = clip(&alert.fingerprint, NAME_CHARS_MAX);
         }
         for topic in &mut self.offsets {
             topic.topic = clip(&topic.topic, NAME_CHARS_MAX);
@@ -275,6 +315,10 @@ mod tests {
             request_id("policy", "model", "v1", Timestamp(at.0 + 1)),
         ];
         assert!(others.iter().all(|other| *other != id));
+        let alert = |fingerprint| alert_request_id("policy", "model", "v1", fingerprint, at);
+        assert_eq!(alert("f1"), alert("f1"));
+        assert_ne!(alert("f1"), alert("f2"));
+        assert!(["f1", "", "12345678"].iter().all(|fingerprint| alert(fingerprint) != id));
     }
 
     #[test]
@@ -301,6 +345,11 @@ mod tests {
             *text = nasty.clone();
         }
         evidence.reference = Some(nasty.clone());
+        evidence.alert = Some(AlertEvidence {
+            name: nasty.clone(),
+            fingerprint: nasty.clone(),
+            starts_at: JsonTime(Timestamp::MAX),
+        });
         let statistic = StatisticEvidence { name: nasty.clone(), value: f64::NAN };
         let feature = FeatureEvidence { name: nasty.clone(), statistics: vec![statistic; 99] };
         evidence.drifting_features = vec![feature; 99];

@@ -99,6 +99,17 @@ pub struct Shard {
     pub(super) waiting: Vec<Waiting>,
     pub label_tallies: Vec<LabelTally>,
     newest_before: Vec<Vec<Progress>>,
+    /// By label topic: labels that wait in the process's other shards.
+    waiting_elsewhere: Vec<u64>,
+}
+
+/// What the other shards of the process hold: the limits are for all of them together.
+#[derive(Clone, Debug)]
+pub struct Taken {
+    /// By model: predictions.
+    pub predictions: Vec<u64>,
+    /// By label topic: waiting labels.
+    pub labels: Vec<u64>,
 }
 
 impl Shard {
@@ -117,6 +128,7 @@ impl Shard {
             waiting: spec.label_topics.iter().map(|_| Waiting::default()).collect(),
             label_tallies: spec.label_topics.iter().map(|_| LabelTally::default()).collect(),
             newest_before: Vec::new(),
+            waiting_elsewhere: vec![0; spec.label_topics.len()],
             spec,
         };
         for key in inputs {
@@ -137,6 +149,14 @@ impl Shard {
     /// Labels waiting for predictions, of one label topic.
     pub fn waiting(&self, topic: usize) -> usize {
         self.waiting[topic].len()
+    }
+
+    /// Leaves less room, as the limits count what the process's other shards hold too.
+    pub fn taken_elsewhere(&mut self, taken: &Taken) {
+        for (model, held) in self.models.iter_mut().zip(&taken.predictions) {
+            model.held_elsewhere = *held;
+        }
+        self.waiting_elsewhere.clone_from(&taken.labels);
     }
 
     /// Takes up rows of one partition of a prediction topic, one batch a model.
@@ -179,8 +199,15 @@ impl Shard {
         input.next_offset = Some(next_offset);
         input.tally.add(counted);
         let mut progress = input.progress;
+        let topic = usize::from(key.topic);
+        self.waiting[topic].fetch(&batch.ids);
+        for (model, shard) in self.spec.models.iter().zip(&self.models) {
+            if model.labels.is_some_and(|labels| labels.topic == topic) {
+                shard.join.fetch(&batch.ids);
+            }
+        }
         for row in 0..batch.len() {
-            self.apply_label(usize::from(key.topic), batch, row, &mut progress);
+            self.apply_label(topic, batch, row, &mut progress);
         }
         self.input(key).progress = progress;
     }
@@ -222,7 +249,8 @@ impl Shard {
             });
             outcomes.note(labels.listener, outcome);
         }
-        let full = self.waiting[topic].len() as u64 >= spec.label_topics[topic].waiting_max;
+        let waiting = self.waiting[topic].len() as u64 + self.waiting_elsewhere[topic];
+        let full = waiting >= spec.label_topics[topic].waiting_max;
         if event_time < self.waiting_limit(topic) {
             self.count_label(topic, outcomes.best(), &outcomes);
         } else if full {

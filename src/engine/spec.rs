@@ -191,6 +191,8 @@ pub enum Condition {
         features_min: usize,
         min_predictions: u64,
     },
+    /// Somebody else's alert of this name fires. No window is judged.
+    Alert { alert: Arc<str> },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]

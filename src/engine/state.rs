@@ -10,14 +10,15 @@ use super::outcome::LabelTally;
 use super::outcome::PredictionTally;
 use super::outputs::Ranked;
 use super::pane::{Pane, PaneKey, Released};
-use super::shard::{Input, InputKey, Shard};
+use super::shard::{Input, InputKey, Shard, Side};
 use super::spec::Task;
-use super::table::Keyed;
+use super::table::{Keyed, sort_by_table};
 use super::time::Timestamp;
 use super::waiting::{Waiting, WaitingLabel};
 use serde::de::DeserializeOwned;
 use serde::ser::SerializeSeq;
 use serde::{Deserialize, Serialize, Serializer};
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// A part of a snapshot.
@@ -175,11 +176,7 @@ impl Shard {
             sections.push(section(Part::Panes.at(at), &model.panes(kind)));
         }
         for (at, waiting) in self.waiting.iter_mut().enumerate() {
-            let changed = waiting.journal.replace(Vec::new());
-            let ids = match (kind, changed) {
-                (SnapshotKind::Delta, Some(changed)) => distinct(changed),
-                _ => distinct(waiting.labels.iter().map(Keyed::id).collect()),
-            };
+            let ids = waiting.changed_ids(kind == SnapshotKind::Full, read_to(&self.inputs, at));
             sections.push(section(Part::Waiting.at(at), &LabelsOf { waiting, ids }));
         }
         sections
@@ -208,6 +205,8 @@ impl Shard {
             for row in rows {
                 model.restore_rows(row);
             }
+            // What changes from here on is what the next delta has to tell.
+            model.join.journal = Some(Vec::new());
             model.partial.pending = model.join.pending() as u64;
         }
         for (at, waiting) in self.waiting.iter_mut().enumerate() {
@@ -219,6 +218,7 @@ impl Shard {
                     waiting.restore(WaitingLabel { id, ..label });
                 }
             }
+            waiting.saved(read_to(&self.inputs, at));
         }
         Ok(())
     }
@@ -253,13 +253,14 @@ impl ModelHead {
 impl ModelShard {
     fn changed_rows(&mut self, kind: SnapshotKind) -> RowsOf<'_> {
         let changed = self.join.journal.replace(Vec::new());
-        let ids = match (kind, changed) {
-            (SnapshotKind::Delta, Some(changed)) => distinct(changed),
+        let mut ids = match (kind, changed) {
+            (SnapshotKind::Delta, Some(changed)) => changed,
             _ => {
                 let pending = self.join.pending.iter().map(Keyed::id);
-                distinct(pending.chain(self.join.matched.iter().map(Keyed::id)).collect())
+                pending.chain(self.join.matched.iter().map(Keyed::id)).collect()
             }
         };
+        sort_by_table(&mut ids);
         RowsOf { model: self, ids }
     }
 
@@ -350,10 +351,13 @@ impl Serialize for LabelsOf<'_> {
     }
 }
 
-fn distinct(mut ids: Vec<u128>) -> Vec<u128> {
-    ids.sort_unstable();
-    ids.dedup();
-    ids
+/// The first offset not read of each partition of a label topic.
+fn read_to(inputs: &BTreeMap<InputKey, Input>, topic: usize) -> Vec<(i32, i64)> {
+    inputs
+        .iter()
+        .filter(|(key, _)| key.side == Side::Labels && usize::from(key.topic) == topic)
+        .filter_map(|(key, input)| Some((key.partition, input.next_offset?)))
+        .collect()
 }
 
 /// Encodes one section.

@@ -84,6 +84,13 @@ impl<T: Keyed> Table<T> {
         due
     }
 
+    /// Looks ids up for nothing but the memory they lie in: the processor waits for many of these
+    /// at once, and for one after the other when each is worked on.
+    pub fn fetch(&self, hashes: impl Iterator<Item = u64>) {
+        let here = |hash: &u64| self.get_short(*hash).next().is_some();
+        std::hint::black_box(hashes.filter(here).count());
+    }
+
     /// All rows, in no particular order: sort before anything leaves.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
         self.parts.iter().flat_map(HashTable::iter)
@@ -101,22 +108,32 @@ fn part(hash: u64) -> usize {
     (hash >> 32) as usize % TABLES
 }
 
+/// Sorts ids, each once, so that looking them up one after the other goes through one small table
+/// after the other.
+pub fn sort_by_table(ids: &mut Vec<u128>) {
+    // Puts the bits that choose the table first, and loses none.
+    ids.sort_unstable_by_key(|id| id.rotate_right(40));
+    ids.dedup();
+}
+
 /// Short ids by second of event time.
 #[derive(Clone, Debug, Default)]
 pub struct Queue {
     seconds: BTreeMap<i64, Vec<u64>>,
+    /// The newest second, kept out of the map: in a log most rows are of the one at hand.
+    open: Option<(i64, Vec<u64>)>,
 }
 
 impl Queue {
     pub fn push(&mut self, event_time: Timestamp, id: u128) {
-        self.seconds.entry(second(event_time)).or_default().push(id as u64);
+        self.push_short(event_time, id as u64);
     }
 
     /// Whether something may be due before `limit`.
     pub fn is_due(&self, limit: Timestamp) -> bool {
-        self.seconds
-            .first_key_value()
-            .is_some_and(|(&first, _)| Timestamp::from_secs(first) < limit)
+        let first = self.seconds.first_key_value().map(|(&first, _)| first);
+        let open = self.open.as_ref().map(|&(open, _)| open);
+        first.into_iter().chain(open).any(|second| Timestamp::from_secs(second) < limit)
     }
 
     /// Moves the ids of the oldest second that starts before `limit` to `out`. Some of them may
@@ -125,14 +142,31 @@ impl Queue {
         if !self.is_due(limit) {
             return false;
         }
+        self.close();
         let Some((_, ids)) = self.seconds.pop_first() else { return false };
         out.extend(ids);
         true
     }
 
-    /// Puts back what `pop` gave too early.
+    /// As `push`; also puts back what `pop` gave too early.
     pub fn push_short(&mut self, event_time: Timestamp, id: u64) {
-        self.seconds.entry(second(event_time)).or_default().push(id);
+        let second = second(event_time);
+        match &mut self.open {
+            Some((open, ids)) if *open == second => ids.push(id),
+            Some((open, _)) if *open > second => self.seconds.entry(second).or_default().push(id),
+            _ => {
+                self.close();
+                let mut ids = self.seconds.remove(&second).unwrap_or_default();
+                ids.push(id);
+                self.open = Some((second, ids));
+            }
+        }
+    }
+
+    fn close(&mut self) {
+        if let Some((second, ids)) = self.open.take() {
+            self.seconds.insert(second, ids);
+        }
     }
 }
 

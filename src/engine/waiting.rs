@@ -6,7 +6,7 @@
 
 use super::event::{LabelValue, Position};
 use super::outcome::LabelOutcome;
-use super::table::{Keyed, Queue, Table};
+use super::table::{Keyed, Queue, Table, sort_by_table};
 use super::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -76,9 +76,30 @@ pub enum Values {
 pub struct Waiting {
     pub(super) labels: Table<WaitingLabel>,
     queue: Queue,
-    /// Ids that changed since the last checkpoint; `None` before there is one.
-    pub(super) journal: Option<Vec<u128>>,
+    /// `None` before there is a checkpoint.
+    journal: Option<Journal>,
     scratch: Vec<u64>,
+}
+
+/// What the next checkpoint has to tell of waiting labels.
+#[derive(Clone, Default)]
+struct Journal {
+    /// Ids with labels that are new or changed.
+    changed: Vec<u128>,
+    /// Ids with a label that the last checkpoint has and that is gone. One that came and went in
+    /// between, as most do while a backlog is read, is in no checkpoint.
+    gone: Vec<u128>,
+    /// By partition: labels with an offset below this are in the last checkpoint.
+    saved_to: Vec<(i32, i64)>,
+}
+
+impl Journal {
+    fn gone(&mut self, label: &WaitingLabel) {
+        let Position { partition, offset, .. } = label.position;
+        if self.saved_to.iter().any(|&(saved, to)| saved == partition && offset < to) {
+            self.gone.push(label.id);
+        }
+    }
 }
 
 impl Keyed for WaitingLabel {
@@ -116,6 +137,11 @@ impl Waiting {
         self.labels.is_empty()
     }
 
+    /// Brings the labels of these ids near.
+    pub fn fetch(&self, ids: &[u128]) {
+        self.labels.fetch(ids.iter().map(|&id| id as u64));
+    }
+
     pub fn insert(&mut self, label: WaitingLabel) {
         self.note(label.id);
         self.queue.push(label.event_time, label.id);
@@ -124,8 +150,30 @@ impl Waiting {
 
     fn note(&mut self, id: u128) {
         if let Some(journal) = &mut self.journal {
-            journal.push(id);
+            journal.changed.push(id);
         }
+    }
+
+    /// Ids that a checkpoint has to tell of, each once: all, or those that changed since the one
+    /// before. Its partitions have been read up to `read_to`.
+    pub(super) fn changed_ids(&mut self, all: bool, read_to: Vec<(i32, i64)>) -> Vec<u128> {
+        let mut ids = match self.journal.take().filter(|_| !all) {
+            Some(Journal { mut changed, gone, .. }) => {
+                sort_by_table(&mut changed);
+                changed.retain(|id| self.labels.get(*id).next().is_some());
+                changed.extend(gone);
+                changed
+            }
+            None => self.labels.iter().map(Keyed::id).collect(),
+        };
+        self.saved(read_to);
+        sort_by_table(&mut ids);
+        ids
+    }
+
+    /// A checkpoint has all that is here.
+    pub(super) fn saved(&mut self, saved_to: Vec<(i32, i64)>) {
+        self.journal = Some(Journal { saved_to, ..Journal::default() });
     }
 
     /// Offers the waiting labels of an id in log order to a model (its position among the topic's);
@@ -166,12 +214,15 @@ impl Waiting {
         let mut ids = std::mem::take(&mut self.scratch);
         ids.clear();
         while self.queue.pop(limit, &mut ids) {
+            self.labels.fetch(ids.iter().copied());
             for hash in ids.drain(..) {
                 for _ in 0..self.labels.due_before(hash, limit, &mut early) {
                     let due = |label: &WaitingLabel| label.event_time < limit;
                     let Some(label) = self.labels.take(hash, due) else { break };
                     ended(&label.outcomes);
-                    self.note(label.id);
+                    if let Some(journal) = &mut self.journal {
+                        journal.gone(&label);
+                    }
                 }
             }
         }

@@ -39,7 +39,7 @@ impl Windows {
                 Condition::Performance { label_age, .. } => {
                     Some(Judgement { window: policy.window, label_age: *label_age })
                 }
-                Condition::Drift { .. } => None,
+                Condition::Drift { .. } | Condition::Alert { .. } => None,
             })
             .collect();
         judgements.sort();

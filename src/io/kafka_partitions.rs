@@ -13,6 +13,8 @@ pub(super) struct Partition {
     position: i64,
     pub log_end: i64,
     pub paused: bool,
+    /// It has its records, and waits for others: see `KafkaSource::hold_back`.
+    pub held: bool,
     pub last_record_time: Option<Timestamp>,
     pub confirmed_at: Option<Timestamp>,
     /// It has more records, but since then hands out none though nothing else is queued.
@@ -26,6 +28,7 @@ impl Partition {
             position: next,
             log_end,
             paused: false,
+            held: false,
             last_record_time: None,
             confirmed_at: None,
             starved_since: None,
@@ -62,7 +65,7 @@ impl Partition {
     /// Called each time `log_end` is fresh from a broker. `drained`: since the last time a poll has
     /// found nothing queued, so records of other partitions are not what it waits behind.
     pub fn is_stalled(&mut self, drained: bool, now: Instant, after: Duration) -> bool {
-        if self.paused || self.position >= self.log_end || !drained {
+        if self.paused || self.held || self.position >= self.log_end || !drained {
             self.starved_since = None;
             return false;
         }
@@ -75,38 +78,24 @@ impl Partition {
             at,
             position: self.position,
             log_end: self.log_end,
-            paused: self.paused,
+            paused: self.paused || self.held,
             last_record_time: self.last_record_time,
             confirmed_at: self.confirmed_at,
         }
     }
 }
 
-/// The assigned partitions, found fast: a topic's by number, and its topic by the last one found.
+/// The assigned partitions, found by number.
 pub(super) struct Partitions {
     topics: Vec<Vec<Option<Partition>>>,
-    last_topic: usize,
 }
 
 impl Partitions {
     pub fn new(topics: usize) -> Self {
-        Self { topics: (0..topics).map(|_| Vec::new()).collect(), last_topic: 0 }
+        Self { topics: (0..topics).map(|_| Vec::new()).collect() }
     }
 
-    /// The topic's position among `names` and the partition's state, if it is assigned.
-    pub fn find(
-        &mut self,
-        names: &[String],
-        name: &str,
-        partition: i32,
-    ) -> Option<(usize, &mut Partition)> {
-        if names.get(self.last_topic).is_none_or(|last| last != name) {
-            self.last_topic = names.iter().position(|known| known == name)?;
-        }
-        let topic = self.last_topic;
-        self.get_mut(TopicPartition { topic, partition }).map(|state| (topic, state))
-    }
-
+    /// The state of a partition, if it is assigned.
     pub fn get_mut(&mut self, at: TopicPartition) -> Option<&mut Partition> {
         let partition = usize::try_from(at.partition).ok()?;
         self.topics.get_mut(at.topic)?.get_mut(partition)?.as_mut()
@@ -123,6 +112,14 @@ impl Partitions {
 
     pub fn clear(&mut self) {
         self.topics.iter_mut().for_each(Vec::clear);
+    }
+
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (TopicPartition, &mut Partition)> {
+        self.topics.iter_mut().enumerate().flat_map(|(topic, partitions)| {
+            (0..).zip(partitions).filter_map(move |(partition, state)| {
+                state.as_mut().map(|state| (TopicPartition { topic, partition }, state))
+            })
+        })
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (TopicPartition, &Partition)> {
@@ -175,12 +172,14 @@ mod tests {
 
     #[test]
     fn only_assigned_partitions_are_found() {
-        let names = ["a".to_owned(), "b".to_owned()];
         let mut partitions = Partitions::new(2);
         partitions.insert(TopicPartition { topic: 1, partition: 2 }, Partition::new(7, 7));
-        assert_eq!(partitions.find(&names, "b", 2).map(|(t, state)| (t, state.next)), Some((1, 7)));
-        for (name, partition) in [("a", 2), ("b", 1), ("b", 3), ("b", -1), ("c", 2)] {
-            assert!(partitions.find(&names, name, partition).is_none(), "{name} {partition}");
+        let mut next = |topic, partition| {
+            partitions.get_mut(TopicPartition { topic, partition }).map(|state| state.next)
+        };
+        assert_eq!(next(1, 2), Some(7));
+        for (topic, partition) in [(0, 2), (1, 1), (1, 3), (1, -1), (2, 2), (usize::MAX, 2)] {
+            assert_eq!(next(topic, partition), None, "{topic} {partition}");
         }
         let all: Vec<_> = partitions.iter().map(|(at, _)| (at.topic, at.partition)).collect();
         assert_eq!(all, [(1, 2)]);

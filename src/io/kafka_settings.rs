@@ -44,7 +44,10 @@ const OURS: [(&str, &str); 16] = [
     ("offset.store.method", "offsets are kept in the checkpoint"),
     ("offset.store.path", "offsets are kept in the checkpoint"),
     ("auto.offset.reset", "set `start` of the model: records are never skipped in silence"),
-    ("enable.partition.eof", "it tells that a partition has been read to its end"),
+    (
+        "enable.partition.eof",
+        "librdkafka takes the end for a record when it hands out many at once",
+    ),
     ("allow.auto.create.topics", "a misspelt topic would be created"),
     ("partition.assignment.strategy", "`range` puts partition n of all topics into one process"),
     ("group.protocol", "the partitions of several topics stay together with `classic` only"),
@@ -70,7 +73,9 @@ const CONSUMER: [(&str, &str); 7] = [
     ("enable.auto.commit", "false"),
     ("enable.auto.offset.store", "false"),
     ("auto.offset.reset", "error"),
-    ("enable.partition.eof", "true"),
+    // The batch calls move a partition's position beyond an end that is signalled in the queue, as
+    // if it were a record: the one that is written there next would be taken for read.
+    ("enable.partition.eof", "false"),
     ("allow.auto.create.topics", "false"),
     ("partition.assignment.strategy", "range"),
     ("group.protocol", "classic"),

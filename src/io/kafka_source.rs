@@ -6,8 +6,6 @@ use std::time::{Duration, Instant};
 
 use rdkafka::config::FromClientConfig;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::clock;
@@ -17,15 +15,14 @@ use super::kafka::{
 };
 use super::kafka_assignment::{COUNTS_EVERY, COUNTS_EVERY_MISSING, start_consumer};
 use super::kafka_lookup::{Answer, Asked, Client, Job, Lookup, partition_count};
-use super::kafka_message::MessageHeaders;
 use super::kafka_partitions::Partitions;
+use super::kafka_queue::PartitionQueue;
 use super::kafka_settings::describe;
-use crate::decode::record::Record;
 use crate::engine::time::Timestamp;
 
-/// While partitions wait for their offsets, `poll` looks so often for the answer.
-const ANSWER_WAIT: Duration = Duration::from_millis(10);
-/// After a partition's end was signalled the log ends are asked for, at most this often.
+/// While nothing happens, `poll` looks so often for records and for answers.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// When records have run out the log ends are asked for, at most this often.
 const LOG_ENDS_GAP: Duration = Duration::from_millis(50);
 /// Errors that librdkafka gets over by itself are logged at most this often.
 const ERROR_LOG_EVERY: Duration = Duration::from_secs(10);
@@ -33,8 +30,6 @@ const ERROR_LOG_EVERY: Duration = Duration::from_secs(10);
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 /// A consumer that stalls again and again is made anew at most this rarely.
 const STALLED_AFTER_MAX: Duration = Duration::from_secs(3_600);
-/// A static member that is fenced again within this time has a rival of the same name.
-const FENCED_AGAIN: Duration = Duration::from_secs(300);
 
 /// Reads topics of one Kafka cluster. See the module's head.
 pub struct KafkaSource {
@@ -45,6 +40,10 @@ pub struct KafkaSource {
     pub(super) consumer: Option<Arc<Client>>,
     pub(super) lookup: Lookup,
     pub(super) partitions: Partitions,
+    /// One a partition, of this consumer.
+    pub(super) queues: Vec<PartitionQueue>,
+    /// Whose turn it is to be first.
+    pub(super) turn: usize,
     /// Counts assignments, so that a late answer is not taken for this one's.
     pub(super) generation: u64,
     /// A Resolve job is under way for this assignment.
@@ -53,8 +52,10 @@ pub struct KafkaSource {
     pub(super) log_ends_due: Instant,
     pub(super) counts_asked: bool,
     pub(super) counts_due: Instant,
-    /// A partition's end was signalled since the log ends were last asked for.
+    /// Records ran out since the log ends were last asked for.
     pub(super) end_signalled: bool,
+    /// Records were handed out since.
+    pub(super) shown: bool,
     /// A poll has found nothing queued since the log ends were last asked for.
     pub(super) drained: bool,
     pub(super) stalled_after: Duration,
@@ -83,6 +84,8 @@ impl KafkaSource {
         Ok(Self {
             settings,
             partitions: Partitions::new(topics.len()),
+            queues: Vec::new(),
+            turn: 0,
             topics,
             options,
             consumer: Some(consumer),
@@ -94,6 +97,7 @@ impl KafkaSource {
             counts_asked: false,
             counts_due: now,
             end_signalled: false,
+            shown: false,
             drained: false,
             stalled_after: options.stalled_after,
             error_log_due: None,
@@ -133,22 +137,18 @@ impl KafkaSource {
     ) -> usize {
         self.take_answers(handler);
         self.ask_what_is_due();
-        let waits = !self.resolving.is_empty() || self.log_ends_asked || self.counts_asked;
-        let mut wait = if waits { timeout.min(ANSWER_WAIT) } else { timeout };
-        let consumer = Arc::clone(self.consumer());
+        let until = clock::monotonic() + timeout;
+        let mut wait = Duration::ZERO;
         let mut count = 0;
-        while count < max && !self.fenced {
-            match consumer.poll(wait) {
-                None => {
-                    self.drained = true;
-                    break;
-                }
-                Some(Ok(message)) => {
-                    count += usize::from(self.hand_out(&message, handler));
-                }
-                Some(Err(error)) => self.take_poll_error(&error, handler),
+        while count == 0 && !self.fenced {
+            count += self.poll_client(wait, max, handler);
+            count += self.drain_queues(max.saturating_sub(count), handler);
+            let answered = self.resolving.is_empty() && !self.log_ends_asked && !self.counts_asked;
+            let left = until.saturating_duration_since(clock::monotonic());
+            if left.is_zero() || (!answered && wait > Duration::ZERO) {
+                break;
             }
-            wait = Duration::ZERO;
+            wait = left.min(LOOK_EVERY);
         }
         if std::mem::take(&mut self.fenced) {
             self.recreate(handler);
@@ -156,71 +156,6 @@ impl KafkaSource {
         self.take_rebalances(handler);
         self.take_notes();
         count
-    }
-
-    /// True if the record was one that the handler should see.
-    fn hand_out(&mut self, message: &BorrowedMessage<'_>, handler: &mut dyn SourceHandler) -> bool {
-        let (partition, offset) = (message.partition(), message.offset());
-        let expected = self.partitions.find(&self.topics, message.topic(), partition);
-        let Some((topic, state)) = expected.filter(|(_, state)| offset >= state.next) else {
-            self.status.discarded += 1;
-            return false;
-        };
-        // Only the oldest message format has no timestamp; then it is as old as its arrival.
-        let timestamp = message.timestamp().to_millis().map(Timestamp::from_millis);
-        let timestamp = timestamp.unwrap_or_else(clock::now);
-        state.advance(offset + 1, timestamp);
-        let headers = MessageHeaders(message);
-        let record = Record {
-            partition,
-            offset,
-            timestamp,
-            key: message.key(),
-            payload: message.payload(),
-            headers: &headers,
-        };
-        handler.event(SourceEvent::Record { topic, record });
-        true
-    }
-
-    fn take_poll_error(&mut self, error: &KafkaError, handler: &mut dyn SourceHandler) {
-        let code = error.rdkafka_error_code();
-        match (error, code) {
-            (KafkaError::PartitionEOF(_), _) => self.end_signalled = true,
-            // A commit that was on its way when the session ended comes back like this: it is our own
-            // past that was fenced. For librdkafka that is the end; for us once in a while it is not.
-            (KafkaError::MessageConsumptionFatal(RDKafkaErrorCode::FencedInstanceId), _)
-                if self.may_be_fenced() =>
-            {
-                tracing::warn!("fenced as a static member of the group, starting a new consumer");
-                self.fenced_at = Some(clock::monotonic());
-                self.fenced = true;
-            }
-            (KafkaError::MessageConsumptionFatal(_), _) => {
-                let message = describe(error);
-                tracing::error!(error = %message, "the kafka consumer cannot go on");
-                handler.event(SourceEvent::Fatal { message });
-            }
-            // Retention has passed a position while we were reading: start over from all
-            // positions, which tells which one it was.
-            (_, Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange)) => {
-                let partitions = self.partitions.iter().map(|(at, _)| at).collect();
-                self.start_over(partitions, handler);
-            }
-            (
-                _,
-                Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic),
-            ) => {
-                self.counts_due = clock::monotonic();
-            }
-            // The context has the text of every other one.
-            _ => {}
-        }
-    }
-
-    fn may_be_fenced(&self) -> bool {
-        let now = clock::monotonic();
-        self.fenced_at.is_none_or(|last| now.duration_since(last) >= FENCED_AGAIN)
     }
 
     fn take_answers(&mut self, handler: &mut dyn SourceHandler) {
@@ -270,8 +205,12 @@ impl KafkaSource {
         handler: &mut dyn SourceHandler,
     ) {
         for element in self.consumer().position().iter().flat_map(TopicPartitionList::elements) {
-            let found = self.partitions.find(&self.topics, element.topic(), element.partition());
-            if let (Some((_, state)), Offset::Offset(position)) = (found, element.offset()) {
+            let Some(topic) = self.topics.iter().position(|topic| topic == element.topic()) else {
+                continue;
+            };
+            let at = TopicPartition { topic, partition: element.partition() };
+            let state = self.partitions.get_mut(at);
+            if let (Some(state), Offset::Offset(position)) = (state, element.offset()) {
                 state.set_position(position);
             }
         }
@@ -285,6 +224,13 @@ impl KafkaSource {
                 let offset = state.position();
                 state.confirmed_at = Some(asked_at);
                 handler.event(SourceEvent::EndReached { at, offset, confirmed_at: asked_at });
+            }
+            if drained && !state.held && !state.is_at_end() {
+                // It may have been cut off, see `assign`.
+                self.queues
+                    .iter()
+                    .filter(|queue| queue.at == at)
+                    .for_each(PartitionQueue::take_over);
             }
             stalled += usize::from(state.is_stalled(drained, now, self.stalled_after));
         }
@@ -387,6 +333,14 @@ impl KafkaSource {
         self.set_paused(partitions, false);
     }
 
+    /// Lets these partitions wait, and all others go on: no records of them are handed out. Unlike
+    /// a pause it costs nothing, and may change at every poll.
+    pub fn hold_back(&mut self, partitions: &[TopicPartition]) {
+        for (at, state) in self.partitions.iter_mut() {
+            state.held = partitions.contains(&at);
+        }
+    }
+
     fn set_paused(&mut self, partitions: &[TopicPartition], paused: bool) {
         let mut list = TopicPartitionList::new();
         for &at in partitions {
@@ -424,9 +378,11 @@ impl KafkaSource {
         self.shut(within)
     }
 
-    fn shut(&mut self, within: Duration) -> bool {
+    /// As [`Self::close`], for one that is dropped later and not used any more.
+    pub fn shut(&mut self, within: Duration) -> bool {
         let Some(consumer) = self.consumer.take() else { return true };
         consumer.context().close();
+        self.queues.clear();
         self.lookup.supersede(u64::MAX);
         let (done, closed) = channel();
         // Ending a consumer can take long when the brokers are away, so the thread does it.

@@ -153,6 +153,9 @@ families! {
     CONSUMER_PAUSED Gauge Snapshot "consumer_paused" ["topic", "partition"]
         "1 if reading the partition is paused, else 0.";
 
+    COPARTITION_MISMATCH Gauge Snapshot "copartition_mismatch_ratio" ["model"]
+        "Share of sampled ids whose label lies in another partition than their prediction.";
+
     // Rows: where they ended. Values of the last durable checkpoint.
     ROWS_READ Counter Snapshot "rows_read_total" ["topic"]
         "Rows read: the sum of all outcomes plus pending predictions and waiting labels.";
@@ -285,11 +288,14 @@ const MODEL_LABELS: &[&str] = &["model", "version", "window"];
 const SLICE_LABELS: &[&str] = &["model", "version", "window", "slice"];
 const MODEL_TOP_K_LABELS: &[&str] = &["model", "version", "window", "k"];
 const SLICE_TOP_K_LABELS: &[&str] = &["model", "version", "window", "slice", "k"];
+const BASELINE_LABELS: &[&str] = &["model", "version"];
+const BASELINE_TOP_K_LABELS: &[&str] = &["model", "version", "k"];
 const FEATURE_LABELS: &[&str] = &["model", "version", "window", "feature", "reference"];
 const OUTPUT_LABELS: &[&str] = &["model", "version", "window", "output", "reference"];
 
 struct Generated {
     metrics: BTreeMap<(Metric, Scope), MetricFamilies>,
+    baselines: BTreeMap<Metric, FamilyDef>,
     drift: BTreeMap<(Statistic, DriftOf), FamilyDef>,
 }
 
@@ -298,10 +304,12 @@ fn generated() -> &'static Generated {
     static GENERATED: OnceLock<Generated> = OnceLock::new();
     GENERATED.get_or_init(|| {
         let mut metrics = BTreeMap::new();
+        let mut baselines = BTreeMap::new();
         for metric in Metric::ALL.into_iter().chain([any_top_k()]) {
             for scope in [Scope::Model, Scope::Slice] {
                 metrics.insert((metric, scope), metric_defs(metric, scope));
             }
+            baselines.insert(metric, baseline_def(metric));
         }
         let mut drift = BTreeMap::new();
         for statistic in Statistic::ALL {
@@ -309,7 +317,7 @@ fn generated() -> &'static Generated {
                 drift.insert((statistic, of), drift_def(statistic, of));
             }
         }
-        Generated { metrics, drift }
+        Generated { metrics, baselines, drift }
     })
 }
 
@@ -329,8 +337,15 @@ fn any_top_k() -> Metric {
     Metric::TopKAccuracy(TopK::new(1).expect("1 is from 1 to 64"))
 }
 
+/// What the top-k accuracies of every k share.
+const TOP_K_ACCURACY: &str = "top_k_accuracy";
+
+fn is_top_k(metric: Metric) -> bool {
+    matches!(metric, Metric::TopKAccuracy(_))
+}
+
 fn metric_defs(metric: Metric, scope: Scope) -> MetricFamilies {
-    let is_top_k = matches!(metric, Metric::TopKAccuracy(_));
+    let is_top_k = is_top_k(metric);
     let labels = match (scope, is_top_k) {
         (Scope::Model, false) => MODEL_LABELS,
         (Scope::Slice, false) => SLICE_LABELS,
@@ -342,7 +357,7 @@ fn metric_defs(metric: Metric, scope: Scope) -> MetricFamilies {
         Scope::Slice => ("tidemark_slice_", " (of a slice)"),
     };
     let (name, text) = match is_top_k {
-        true => ("top_k_accuracy", "The share whose true class was among the k most probable"),
+        true => (TOP_K_ACCURACY, "The share whose true class was among the k most probable"),
         false => (metric.name(), metric.help().trim_end_matches('.')),
     };
     let unit = unit(metric);
@@ -362,6 +377,15 @@ fn metric_defs(metric: Metric, scope: Scope) -> MetricFamilies {
     }
 }
 
+fn baseline_def(metric: Metric) -> FamilyDef {
+    let (name, labels) = match is_top_k(metric) {
+        true => (TOP_K_ACCURACY, BASELINE_TOP_K_LABELS),
+        false => (metric.name(), BASELINE_LABELS),
+    };
+    let help = format!("What {name} was on the held-out data of the version's reference.");
+    gauge(format!("tidemark_{name}_baseline{}", unit(metric)), help, labels)
+}
+
 fn drift_def(statistic: Statistic, of: DriftOf) -> FamilyDef {
     let (prefix, labels) = match of {
         DriftOf::Feature => ("tidemark_drift_", FEATURE_LABELS),
@@ -379,11 +403,15 @@ fn unit(metric: Metric) -> &'static str {
 
 /// The families of a performance metric. Those of top-k accuracies have the label `k` besides.
 pub fn metric_families(metric: Metric, scope: Scope) -> &'static MetricFamilies {
-    let metric = match metric {
-        Metric::TopKAccuracy(_) => any_top_k(),
-        metric => metric,
-    };
+    let metric = if is_top_k(metric) { any_top_k() } else { metric };
     generated().metrics.get(&(metric, scope)).expect("a test asks for each metric's families")
+}
+
+/// The family of what a metric was when the version's reference was made. Labels: model, version
+/// (and k for top-k accuracy).
+pub fn baseline_family(metric: Metric) -> &'static FamilyDef {
+    let metric = if is_top_k(metric) { any_top_k() } else { metric };
+    generated().baselines.get(&metric).expect("a test asks for each metric's family")
 }
 
 /// The family of a drift statistic.
@@ -400,6 +428,7 @@ pub fn families() -> &'static [&'static FamilyDef] {
             let MetricFamilies { value, lower, upper, support, error_max } = metric;
             all.extend([value, lower, upper, support, error_max]);
         }
+        all.extend(generated().baselines.values());
         all.extend(generated().drift.values());
         all
     })

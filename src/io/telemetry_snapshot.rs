@@ -4,7 +4,8 @@
 //! decided by [`Priority`], not by chance, and is counted in `tidemark_series_dropped`.
 
 use super::telemetry_families::{
-    FamilyDef, Kind, SERIES_DROPPED, SNAPSHOT_TIMESTAMP, Scope, Source, metric_families,
+    FamilyDef, Kind, SERIES_DROPPED, SNAPSHOT_TIMESTAMP, Scope, Source, baseline_family,
+    metric_families,
 };
 use crate::engine::estimate::Estimate;
 use crate::engine::metric::Metric;
@@ -152,12 +153,8 @@ impl SnapshotBuilder {
         estimate: &Estimate,
     ) {
         let families = metric_families(metric, scope);
-        let k = match metric {
-            Metric::TopKAccuracy(k) => k.get().to_string(),
-            _ => String::new(),
-        };
-        let with_k: Vec<&str> = labels.iter().copied().chain([k.as_str()]).collect();
-        let labels = if k.is_empty() { labels } else { &with_k };
+        let k = k_of(metric);
+        let labels = &with_k(labels, k.as_deref());
         self.sample_with(priority, &families.value, labels, estimate.value);
         if let Some(interval) = estimate.interval {
             self.sample_with(priority, &families.lower, labels, interval.lower);
@@ -167,6 +164,13 @@ impl SnapshotBuilder {
         if estimate.error_max > 0.0 {
             self.sample_with(priority, &families.error_max, labels, estimate.error_max);
         }
+    }
+
+    /// Adds what a metric was on the data of the version's reference. Labels: model, version.
+    pub fn baseline(&mut self, metric: Metric, labels: &[&str], value: f64) {
+        let k = k_of(metric);
+        let labels = with_k(labels, k.as_deref());
+        self.sample_with(Priority::Model, baseline_family(metric), &labels, value);
     }
 
     fn push(
@@ -262,6 +266,18 @@ impl Candidate {
             Value::Histogram(histogram) => histogram.counts.len() + 2,
         }
     }
+}
+
+/// The k of a top-k accuracy, which is a label.
+fn k_of(metric: Metric) -> Option<String> {
+    match metric {
+        Metric::TopKAccuracy(k) => Some(k.get().to_string()),
+        _ => None,
+    }
+}
+
+fn with_k<'a>(labels: &[&'a str], k: Option<&'a str>) -> Vec<&'a str> {
+    labels.iter().copied().chain(k).collect()
 }
 
 /// A label's value without hidden characters and of bounded length. A changed one ends in `~` and a

@@ -10,21 +10,23 @@
 mod args;
 mod baseline;
 mod build;
-mod cell;
+pub(crate) mod cell;
 mod column;
 mod count;
+mod describe;
 mod error;
 mod file;
 mod frequent;
 mod grid;
 mod quantiles;
 mod report;
-mod source;
+pub(crate) mod source;
 mod task;
 
 pub use args::{ProfileArgs, TaskName};
 pub use build::{Progress, run};
 pub use cell::printable;
+pub(crate) use describe::describe;
 pub use error::ProfileError;
 pub use file::{check_model, read, write};
 pub use report::Report;

@@ -1,12 +1,12 @@
 //! What tidemark costs beside a consumer that only counts, on the same broker in the same run.
 //!
-//! `tests/bench/run --pairs 1000000`. Apache Kafka holds two topics of 4 partitions (lz4, keyed):
-//! predictions of 723 bytes with 15 numbers and 5 strings, and their labels of 92 bytes, spread over
-//! an hour. Both are drained from the start by processes of their own: by `BaseConsumer::poll` and
-//! nothing but counting, and by the daemon doing all its work (20 profiled features, the join, two
-//! slices, a policy, a checkpoint and a scrape each second). CPU seconds are user plus
-//! system of the whole process, from its start to its end. Only the ratio means something from
-//! machine to machine.
+//! `tests/bench/run [--pairs N] [--runs N]`. Apache Kafka holds two topics of 4 partitions (lz4,
+//! keyed): predictions of 723 bytes with 15 numbers and 5 strings, and their labels of 92 bytes,
+//! spread over an hour. Both are drained from the start by processes of their own: by
+//! `BaseConsumer::poll` and nothing but counting, and by the daemon doing all its work (20 profiled
+//! features, the join, two slices, a policy, a checkpoint and a scrape each second). CPU seconds
+//! are user plus system of the whole process, from its start to its end. Only the ratio means
+//! something from machine to machine.
 
 #![allow(clippy::disallowed_methods, clippy::unwrap_used)] // A benchmark reads the clock.
 
@@ -59,6 +59,9 @@ struct Cost {
     cpu_seconds: f64,
     wall_seconds: f64,
     peak_mib: f64,
+    /// Predictions without a label, and labels that wait, at the most: as scraped each second.
+    peak_pending: f64,
+    peak_waiting: f64,
 }
 
 fn main() {
@@ -82,7 +85,7 @@ fn main() {
 }
 
 fn arguments(words: &[String]) -> Arguments {
-    let mut arguments = Arguments { pairs: 400_000, runs: 3, under: None };
+    let mut arguments = Arguments { pairs: 1_000_000, runs: 3, under: None };
     let mut words = words.iter().filter(|word| *word != "--bench");
     while let Some(word) = words.next() {
         let value = words.next().unwrap_or_else(|| panic!("{word} needs a value"));
@@ -108,6 +111,10 @@ fn report(pairs: u64, raws: &[Cost], daemons: &[Cost]) {
                 cost.peak_mib,
             );
         }
+    }
+    println!("peaks of pending predictions and of waiting labels, as scraped each second:");
+    for cost in daemons {
+        println!("  {:9.0} {:9.0}", cost.peak_pending, cost.peak_waiting);
     }
     let median = |costs: &[Cost]| {
         let mut seconds: Vec<f64> = costs.iter().map(|cost| cost.cpu_seconds).collect();
@@ -245,11 +252,14 @@ fn daemon(broker: &KafkaBroker, folder: &Path, run: usize, arguments: &Arguments
     let mut child = Command::new(words[0]).args(&words[1..]).current_dir(folder).spawn().unwrap();
     let counted = |page: &str| sum(page, "tidemark_labeled_predictions_total{");
     let mut page = String::new();
+    let (mut peak_pending, mut peak_waiting) = (0.0f64, 0.0f64);
     while counted(&page) < arguments.pairs as f64 {
         assert!(started_at.elapsed() < PATIENCE, "not drained:\n{page}");
         assert!(child.try_wait().unwrap().is_none(), "the daemon has ended");
         std::thread::sleep(Duration::from_secs(1));
         page = scrape(port).unwrap_or_default();
+        peak_pending = peak_pending.max(sum(&page, "tidemark_pending_predictions{"));
+        peak_waiting = peak_waiting.max(sum(&page, "tidemark_waiting_labels{"));
     }
     let wall_seconds = started_at.elapsed().as_secs_f64();
     let peak_mib = peak_mib(&child);
@@ -259,7 +269,7 @@ fn daemon(broker: &KafkaBroker, folder: &Path, run: usize, arguments: &Arguments
     let matched = "tidemark_prediction_rows_total{topic=\"bench.predictions\",\
                    model=\"bench\",outcome=\"matched\"}";
     assert_eq!(sum(&page, matched), arguments.pairs as f64, "{page}");
-    Cost { cpu_seconds, wall_seconds, peak_mib }
+    Cost { cpu_seconds, wall_seconds, peak_mib, peak_pending, peak_waiting }
 }
 
 /// Drains both topics with a process that only counts: this program with other arguments.
@@ -276,7 +286,7 @@ fn raw(broker: &KafkaBroker, pairs: u64) -> Cost {
     let wall_seconds = started_at.elapsed().as_secs_f64();
     let peak_mib = peak_mib(&child);
     let cpu_seconds = cpu_until_its_end(&mut child);
-    Cost { cpu_seconds, wall_seconds, peak_mib }
+    Cost { cpu_seconds, wall_seconds, peak_mib, peak_pending: 0.0, peak_waiting: 0.0 }
 }
 
 fn count_records(bootstrap: &str, expected: u64) {

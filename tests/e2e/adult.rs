@@ -169,7 +169,12 @@ pub fn accounted(scrape: &Scrape, topics: &Topics) {
 /// stand, and neither how often a window was shown nor until when the clock closed windows.
 fn bits(scrape: &Scrape, topics: &Topics) -> Vec<String> {
     let by_clock = ["window_firings_total", "closing_watermark_timestamp_seconds"];
-    let of_partitions = ["own_watermark_timestamp_seconds", "snapshot_timestamp_seconds"];
+    let of_partitions = [
+        "own_watermark_timestamp_seconds",
+        "snapshot_timestamp_seconds",
+        // Measured anew by each process.
+        "copartition_mismatch_ratio",
+    ];
     let excluded = |name: &str| {
         name.starts_with("tidemark_consumer_")
             || by_clock.iter().chain(&of_partitions).any(|rest| name.ends_with(rest))

@@ -2,7 +2,7 @@
 //! fate do.
 
 use crate::support::guarded::Guarded;
-use crate::support::http_client::get;
+use crate::support::http_client::{get, post};
 use crate::support::scrape::Scrape;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -56,8 +56,8 @@ impl Installation {
         self.home.path()
     }
 
-    /// Lets every start listen on the same port, so that a scraper finds the next run too. It is none
-    /// of those that the system gives to connections, which could take it in between.
+    /// Lets every start listen on the same port, so that a scraper finds the next run too. It is
+    /// none of those that the system gives to connections, which could take it in between.
     pub fn keep_port(&mut self) {
         let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
         let first = 20_000 + (std::process::id() % 10_000) as u16;
@@ -72,10 +72,15 @@ impl Installation {
         self.home().join("tidemark.yaml")
     }
 
-    fn command(&mut self) -> (Command, PathBuf) {
+    /// Writes the configuration for a daemon that runs or is about to.
+    pub fn render(&self) {
         let text = std::fs::read_to_string(self.template()).expect("it was written");
         let listen = format!("127.0.0.1:{}", self.port);
         std::fs::write(self.config_file(), text.replace("@LISTEN", &listen)).expect("our file");
+    }
+
+    fn command(&mut self) -> (Command, PathBuf) {
+        self.render();
         self.runs += 1;
         let log = self.home().join(format!("run-{}.log", self.runs));
         let mut command = Command::new(env!("CARGO_BIN_EXE_tidemark"));
@@ -135,6 +140,15 @@ fn listening_port(log: &str) -> Option<u16> {
 impl Running {
     pub fn get(&self, path: &str) -> (u16, String) {
         get(self.port, path).unwrap_or_else(|error| panic!("{path}: {error}\n{}", self.log()))
+    }
+
+    pub fn post(&self, path: &str, head: &str, body: &str) -> (u16, String) {
+        post(self.port, path, head, body)
+            .unwrap_or_else(|error| panic!("{path}: {error}\n{}", self.log()))
+    }
+
+    pub fn hang_up(&self) {
+        self.process.signal("HUP");
     }
 
     pub fn metrics(&self) -> Scrape {

@@ -1,9 +1,13 @@
 //! The whole program on real parts: Apache Kafka, Prometheus, a webhook receiver.
 
 mod adult;
+mod alertmanager;
+mod catch_up;
 mod census;
 mod daemon;
 mod faults;
+mod partitioning;
 mod prometheus;
+mod reload;
 mod retraining;
 mod toy;

@@ -478,10 +478,10 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// After a crash the next checkpoint is a whole one.
+    /// After a crash the next checkpoint is a whole one, or tells what changed since the last.
     fn rewind(&mut self) -> Result<(), String> {
         for (shard, saved) in self.shards.iter_mut().zip(&mut self.saved_shards) {
-            if saved.is_some() {
+            if saved.is_some() && (self.fault == Fault::LosesADelta || self.rng.bool()) {
                 *saved = Some(Saved { chain: vec![shard.snapshot(SnapshotKind::Full)] });
             }
         }

@@ -38,9 +38,14 @@ impl Guarded {
     }
 
     pub fn terminate(&self) {
+        self.signal("TERM");
+    }
+
+    /// `name` without SIG.
+    pub fn signal(&self, name: &str) {
         let pid = self.child.id();
-        let status = Command::new("sh").arg("-c").arg(format!("kill -TERM {pid}")).status();
-        assert!(matches!(status, Ok(status) if status.success()), "kill -TERM {pid}");
+        let status = Command::new("sh").arg("-c").arg(format!("kill -{name} {pid}")).status();
+        assert!(matches!(status, Ok(status) if status.success()), "kill -{name} {pid}");
     }
 
     pub fn has_ended(&mut self) -> bool {

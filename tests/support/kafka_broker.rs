@@ -3,7 +3,8 @@
 //! The jars come from Maven Central by `kafka/pom.xml`, once, into the build directory. A broker is
 //! KRaft in one process (broker and controller) with a data directory of its own. Whatever happens
 //! to the test process, its brokers end: a small shell holds the other end of a pipe, and when that
-//! closes it kills the broker and removes its data. Nothing here ends a process that it did not start.
+//! closes it kills the broker and removes its data. Nothing here ends a process that it did not
+//! start.
 
 use std::fs;
 use std::io::Write;

@@ -13,7 +13,7 @@ use tidemark::engine::time::{Span, Timestamp};
 use tidemark::io::Now;
 use tidemark::io::telemetry::Telemetry;
 use tidemark::io::webhook::{
-    Deliverer, DelivererError, DelivererOptions, Receiver, SigningSecret, Target, Template, run,
+    Deliverer, DelivererError, Receiver, SigningSecret, Target, TargetTls, Template, run,
 };
 
 /// Signatures carry the real time: the library allows five minutes.
@@ -23,7 +23,7 @@ fn wall_clock() -> Timestamp {
     Timestamp(since_epoch.as_micros() as i64)
 }
 
-fn target(url: String) -> Target {
+pub fn target(url: String) -> Target {
     Target {
         name: "trainer".into(),
         url,
@@ -32,11 +32,13 @@ fn target(url: String) -> Target {
         timeout: Duration::from_secs(20),
         success_statuses: Vec::new(),
         template: None,
+        proxy: None,
+        tls: TargetTls::default(),
     }
 }
 
 fn deliverer(target: Target) -> Deliverer {
-    Deliverer::new(vec![target], &DelivererOptions::default(), &Telemetry::new()).unwrap()
+    Deliverer::new(vec![target], &Telemetry::new()).unwrap()
 }
 
 fn attempt() -> Attempt {
@@ -44,11 +46,11 @@ fn attempt() -> Attempt {
     Attempt { id: request.id, webhook: request.webhook, body: request.body, number: 1 }
 }
 
-async fn attempt_at(target: Target) -> Outcome {
+pub async fn attempt_at(target: Target) -> Outcome {
     deliverer(target).deliver(&attempt(), wall_clock()).await
 }
 
-fn error_of(outcome: Outcome) -> String {
+pub fn error_of(outcome: Outcome) -> String {
     let Outcome::Failed { error, .. } = outcome else { panic!("{outcome:?} is no failure") };
     error
 }
@@ -57,9 +59,8 @@ fn error_of(outcome: Outcome) -> String {
 async fn a_request_is_retried_until_a_receiver_that_verifies_takes_it() {
     let mut receiver = PythonReceiver::start(SECRET, "500,429:1,200");
     let telemetry = Telemetry::new();
-    let options = DelivererOptions::default();
     let targets = vec![target(receiver.url("/hooks/retrain"))];
-    let deliverer = Deliverer::new(targets, &options, &telemetry).unwrap();
+    let deliverer = Deliverer::new(targets, &telemetry).unwrap();
 
     let mut now = wall_clock();
     let mut outbox = Outbox::new();
@@ -206,8 +207,7 @@ fn a_faulty_target_is_refused_with_the_webhooks_name_and_without_its_values() {
     let with = |change: &dyn Fn(&mut Target)| {
         let mut target = target("http://127.0.0.1/s3cr3t".into());
         change(&mut target);
-        let options = DelivererOptions::default();
-        Deliverer::new(vec![target], &options, &Telemetry::new()).unwrap_err()
+        Deliverer::new(vec![target], &Telemetry::new()).unwrap_err()
     };
     let errors: Vec<DelivererError> = vec![
         with(&|target| target.url = "ftp://example.com/s3cr3t".into()),
@@ -222,7 +222,7 @@ fn a_faulty_target_is_refused_with_the_webhooks_name_and_without_its_values() {
         assert!(text.contains("trainer") && !text.contains("s3cr3t"), "{text}");
     }
     let twice = vec![target("http://127.0.0.1/".into()); 2];
-    let error = Deliverer::new(twice, &DelivererOptions::default(), &Telemetry::new());
+    let error = Deliverer::new(twice, &Telemetry::new());
     assert!(matches!(error, Err(DelivererError::Twice { .. })));
 }
 

@@ -1,5 +1,6 @@
 //! The outbox and its delivery.
 
 mod delivery;
+mod options;
 mod outbox;
 pub mod python_receiver;

@@ -1,19 +1,15 @@
-//! Checks of the sections that are not about a model: Kafka, state, HTTP, dead letters, webhooks.
+//! Checks of the sections that are not about a model: Kafka, state, dead letters.
 
-use super::super::bounds::{
-    GROUP_ID_CHARS_MAX, SECRET_FILE_BYTES_MAX, WEBHOOK_HEADERS_MAX, WEBHOOK_SECRETS_MAX,
-    WEBHOOKS_MAX,
-};
+use super::super::bounds::{GROUP_ID_CHARS_MAX, SECRET_FILE_BYTES_MAX};
 use super::super::defaults::defaults;
 use super::super::fault::quoted;
-use super::super::plan::{DeadLettersPlan, HttpPlan, KafkaPlan, StatePlan, WebhookPlan};
-use super::super::secret::{Secret, SecretOrPlain, SecretUrl};
-use super::super::tree::{item_path, key_path};
+use super::super::plan::{DeadLettersPlan, KafkaPlan, StatePlan};
+use super::super::secret::{Secret, SecretOrPlain};
+use super::super::tree::key_path;
 use super::super::value::Text;
-use super::super::written::{Config, WebhookConfig};
+use super::super::written::Config;
 use super::Check;
 use super::topics;
-use base64::Engine as _;
 use std::collections::BTreeMap;
 use std::io::Read;
 
@@ -29,7 +25,10 @@ pub const OWNED_PROPERTIES: &[(&str, &str)] = &[
     ("offset.store.method", "offsets belong to the checkpoints"),
     ("offset.store.path", "offsets belong to the checkpoints"),
     ("auto.offset.reset", "a gap is reported and never skipped; set `start` of a model"),
-    ("enable.partition.eof", "it tells when a partition is at its end"),
+    (
+        "enable.partition.eof",
+        "librdkafka takes the end for a record when it hands out many at once",
+    ),
     ("allow.auto.create.topics", "a misspelt topic would be created"),
     ("partition.assignment.strategy", "only `range` gives one member both topics' partitions"),
     ("group.protocol", "only `classic` keeps the partitions of several topics together"),
@@ -132,21 +131,6 @@ pub fn state(check: &mut Check<'_>, config: &Config) -> Option<StatePlan> {
     })
 }
 
-pub fn http(check: &mut Check<'_>, config: &Config) -> Option<HttpPlan> {
-    let section = config.http.clone().unwrap_or_default();
-    let default = defaults().config.http.as_ref()?;
-    let Text(listen) = section.listen.or_else(|| default.listen.clone())?;
-    let address = listen.parse().ok();
-    if address.is_none() {
-        let message =
-            format!("{} is not IP:PORT; write for example 127.0.0.1:9464", quoted(&listen));
-        check.fault("http.listen", message);
-    }
-    let series: u64 = check.bounded("http", "series_max", section.series_max, default.series_max);
-    let show_values = section.show_values.or(default.show_values)?;
-    Some(HttpPlan { listen: address?, series_max: usize::try_from(series).ok()?, show_values })
-}
-
 /// The outer `None` is a fault, the inner one an absent section.
 pub fn dead_letters(check: &mut Check<'_>, config: &Config) -> Option<Option<DeadLettersPlan>> {
     let Some(section) = &config.dead_letters else { return Some(None) };
@@ -157,118 +141,8 @@ pub fn dead_letters(check: &mut Check<'_>, config: &Config) -> Option<Option<Dea
     Some(Some(DeadLettersPlan { topic: topic?.to_string(), rate_max }))
 }
 
-/// One a written webhook; `None` where it has faults.
-pub fn webhooks(check: &mut Check<'_>, config: &Config) -> Vec<Option<WebhookPlan>> {
-    let Some(list) = &config.webhooks else { return Vec::new() };
-    check.at_most("webhooks", list.len(), WEBHOOKS_MAX, "webhooks");
-    let mut names = Vec::new();
-    let mut plans = Vec::new();
-    for (index, section) in list.iter().take(WEBHOOKS_MAX) {
-        let path = item_path("webhooks", index);
-        let name = check.name(&path, section.name.as_ref());
-        let plan = webhook(check, &path, section);
-        plans.push(name.clone().map(|name| WebhookPlan { name, ..plan }));
-        names.push((path, name));
-    }
-    check.unique(names.iter().map(|(path, name)| (path.clone(), name.as_ref())), "webhook");
-    plans
-}
-
-/// The webhook without its name. What has faults is replaced by something harmless: a policy can
-/// still refer to it.
-fn webhook(check: &mut Check<'_>, path: &str, section: &WebhookConfig) -> WebhookPlan {
-    let defaults = defaults().config.webhooks.as_ref().and_then(|list| list.get(0));
-    let default = defaults.expect("the default file has a webhook");
-    let url = one_of(check, path, "url", section.url.as_ref(), section.url_file.as_ref());
-    if url.is_none() && !check.is_faulty(&key_path(path, "url")) && section.url_file.is_none() {
-        check.fault(path, "`url` is missing; add it, or `url_file`");
-    }
-    let url = url.unwrap_or_else(|| Secret::new("http://127.0.0.1/"));
-    let parsed = url.expose().parse::<SecretUrl>();
-    let url = parsed.unwrap_or_else(|message| {
-        check.fault(key_path(path, "url"), message);
-        "http://127.0.0.1/".parse().expect("a constant URL")
-    });
-    let secret =
-        one_of(check, path, "secret", section.secret.as_ref(), section.secret_file.as_ref());
-    let mut success_statuses = Vec::new();
-    for (index, &status) in section.success_statuses.iter().flat_map(|list| list.iter()) {
-        if !(300..600).contains(&status) {
-            let path = item_path(&key_path(path, "success_statuses"), index);
-            check.fault(path, "must be an HTTP status from 300 to 599 (2xx always is success)");
-        }
-        success_statuses.push(status);
-    }
-    WebhookPlan {
-        name: "".into(),
-        url,
-        secrets: signing_secrets(check, path, secret),
-        headers: headers(check, path, section),
-        timeout: check.bounded(path, "timeout", section.timeout, default.timeout),
-        give_up_after: check.bounded(
-            path,
-            "give_up_after",
-            section.give_up_after,
-            default.give_up_after,
-        ),
-        success_statuses,
-    }
-}
-
-/// One key or several, separated by white space.
-fn signing_secrets(check: &mut Check<'_>, path: &str, written: Option<Secret>) -> Vec<Secret> {
-    let Some(written) = written else { return Vec::new() };
-    let secrets: Vec<Secret> = written.expose().split_whitespace().map(Secret::new).collect();
-    let path = key_path(path, "secret");
-    check.at_most(&path, secrets.len(), WEBHOOK_SECRETS_MAX, "secrets");
-    for (index, secret) in secrets.iter().enumerate() {
-        let key = secret.expose().strip_prefix("whsec_");
-        let bytes = key.and_then(|key| base64::engine::general_purpose::STANDARD.decode(key).ok());
-        if !bytes.is_some_and(|bytes| (24..=64).contains(&bytes.len())) {
-            let message = format!(
-                "key {} is not a Standard Webhooks secret: `whsec_` and 24 to 64 bytes in base64",
-                index + 1
-            );
-            check.fault(path.clone(), message);
-        }
-    }
-    secrets
-}
-
-fn headers(check: &mut Check<'_>, path: &str, section: &WebhookConfig) -> BTreeMap<String, Secret> {
-    let mut headers: BTreeMap<String, Secret> = BTreeMap::new();
-    let parent = key_path(path, "headers");
-    let count = section.headers.as_ref().map_or(0, BTreeMap::len);
-    check.at_most(&parent, count, WEBHOOK_HEADERS_MAX, "headers");
-    for (written, value) in section.headers.iter().flatten() {
-        let path = key_path(&parent, written);
-        let Some(Text(value)) = value else {
-            check.fault(path, "has no value");
-            continue;
-        };
-        let (name, value) = match written.strip_suffix("_file") {
-            Some(name) => match secret_file(check, &path, value) {
-                Some(secret) => (name, secret),
-                None => continue,
-            },
-            None => (written.as_str(), Secret::new(value)),
-        };
-        let name_valid = reqwest::header::HeaderName::from_bytes(name.as_bytes()).is_ok();
-        let value_valid = reqwest::header::HeaderValue::from_str(value.expose()).is_ok();
-        if !name_valid || !value_valid {
-            check.fault(path.clone(), "is not a valid HTTP header");
-        } else if name.to_ascii_lowercase().starts_with("webhook-") {
-            check.fault(path.clone(), "headers that start with `webhook-` are the signature's");
-        }
-        if headers.insert(name.to_ascii_lowercase(), value).is_some() {
-            check.fault(path, "this header is set twice; keep one");
-        }
-    }
-    headers
-}
-
 /// A value that is written here or in a file, not both.
-fn one_of(
+pub(super) fn one_of(
     check: &mut Check<'_>,
     parent: &str,
     name: &str,
@@ -293,7 +167,7 @@ fn one_of(
 }
 
 /// The content of a file without the line breaks at its end.
-fn secret_file(check: &mut Check<'_>, path: &str, file: &str) -> Option<Secret> {
+pub(super) fn secret_file(check: &mut Check<'_>, path: &str, file: &str) -> Option<Secret> {
     match read_secret(&check.file(file)) {
         Ok(secret) => Some(secret),
         Err(why) => {

@@ -3,11 +3,13 @@
 
 mod daemon;
 mod features;
+mod http;
 mod join;
 mod model;
 mod policies;
 mod slices;
 mod topics;
+mod webhooks;
 mod windows;
 
 pub use daemon::OWNED_PROPERTIES;
@@ -155,9 +157,9 @@ impl<'a> Check<'a> {
 pub fn plan(check: &mut Check<'_>, config: &Config) -> Option<Plan> {
     let kafka = daemon::kafka(check, config);
     let state = daemon::state(check, config);
-    let http = daemon::http(check, config);
+    let http = http::http(check, config);
     let dead_letters = daemon::dead_letters(check, config);
-    let webhooks = daemon::webhooks(check, config);
+    let webhooks = webhooks::webhooks(check, config);
     let webhook_names: Vec<Arc<str>> =
         webhooks.iter().flatten().map(|webhook| webhook.name.clone()).collect();
     let written = check.required("", "models", config.models.as_ref());

@@ -1,6 +1,6 @@
 //! Checks of policies.
 
-use super::super::bounds::POLICIES_MAX;
+use super::super::bounds::{ALERT_CHARS_MAX, POLICIES_MAX};
 use super::super::defaults::defaults;
 use super::super::fault::{quoted, suggestion};
 use super::super::tree::{item_path, key_path};
@@ -57,19 +57,22 @@ fn one(
     policy: &PolicyConfig,
     scene: &Scene<'_>,
 ) -> Option<PolicySpec> {
-    let condition = match (&policy.metric, &policy.drift) {
-        (Some(Text(metric)), None) => performance(check, path, policy, metric, scene),
-        (None, Some(section)) => drift(check, path, policy, section, scene),
-        (Some(_), Some(_)) => {
-            check.fault(path, "has both `metric` and `drift`; make two policies of it");
+    let condition = match (&policy.metric, &policy.drift, &policy.alertmanager) {
+        (Some(Text(metric)), None, None) => performance(check, path, policy, metric, scene),
+        (None, Some(section), None) => drift(check, path, policy, section, scene),
+        (None, None, Some(Text(alert))) => self::alert(check, path, policy, alert),
+        (None, None, None) => {
+            let kinds = ["metric", "drift", "alertmanager"];
+            if !kinds.iter().any(|kind| check.is_faulty(&key_path(path, kind))) {
+                check.fault(path, "has none of `metric`, `drift` and `alertmanager`; add one");
+            }
             None
         }
-        (None, None) => {
-            if !check.is_faulty(&key_path(path, "metric"))
-                && !check.is_faulty(&key_path(path, "drift"))
-            {
-                check.fault(path, "has neither `metric` nor `drift`; add one");
-            }
+        (metric, drift, _) => {
+            let first = if metric.is_some() { "metric" } else { "drift" };
+            let second = if metric.is_some() && drift.is_some() { "drift" } else { "alertmanager" };
+            let message = format!("has both `{first}` and `{second}`; make two policies of it");
+            check.fault(path, message);
             None
         }
     };
@@ -84,6 +87,42 @@ fn one(
         for_windows: u32::try_from(for_windows).ok()?,
         action: action?,
     })
+}
+
+/// An alert of Alertmanager's; it has no windows, and it fires there and not here.
+fn alert(
+    check: &mut Check<'_>,
+    path: &str,
+    policy: &PolicyConfig,
+    alert: &str,
+) -> Option<Condition> {
+    let retrain = match &policy.action {
+        Some(Form::Long(section)) => Some(section),
+        _ => None,
+    };
+    let options = [
+        ("window", policy.window.is_some()),
+        ("below", policy.below.is_some()),
+        ("above", policy.above.is_some()),
+        ("compare", policy.compare.is_some()),
+        ("label_age", policy.label_age.is_some()),
+        ("min_labels", policy.min_labels.is_some()),
+        ("min_predictions", policy.min_predictions.is_some()),
+        ("for", policy.for_windows.is_some()),
+        ("action.act_within", retrain.is_some_and(|section| section.act_within.is_some())),
+    ];
+    for (option, _) in options.iter().filter(|(_, written)| *written) {
+        let path = format!("{path}.{option}");
+        check.fault(path, "has no effect on a policy on an alert; remove it");
+    }
+    if retrain.is_none() && !check.is_faulty(&key_path(path, "action")) {
+        check.fault(path, "needs `action: { retrain: WEBHOOK }`: the alert is there already");
+    }
+    if alert.is_empty() || alert.chars().count() > ALERT_CHARS_MAX {
+        let message = format!("must have 1 to {ALERT_CHARS_MAX} characters");
+        check.fault(key_path(path, "alertmanager"), message);
+    }
+    Some(Condition::Alert { alert: alert.into() })
 }
 
 fn window(

@@ -29,6 +29,7 @@ impl ModelView<'_> {
         let (measure, label_age) = match &policy.condition {
             Condition::Performance { metric, label_age, .. } => (metric.name(), Some(*label_age)),
             Condition::Drift { statistic, .. } => (statistic.name(), None),
+            Condition::Alert { alert } => (&**alert, None),
         };
         let until = state.requested_at.zip(cooldown).map(|(at, cooldown)| at + cooldown);
         let passed = state.judged_through;
@@ -120,6 +121,7 @@ fn condition(policy: &PolicySpec) -> String {
                 statistic.name()
             )
         }
+        Condition::Alert { alert } => format!("Alertmanager's alert {alert} fires"),
     };
     if policy.for_windows > 1 {
         text.push_str(&format!(", for {} windows in a row", policy.for_windows));

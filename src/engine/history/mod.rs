@@ -15,6 +15,9 @@
 
 mod save;
 mod slices;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
 
 pub use save::{Restoring, SavedHistory};
 pub use slices::{RankedSlice, SliceTable, gap_bound, rank_slices};
@@ -206,6 +209,13 @@ impl History {
             return false;
         }
         let before = ends.remove(&firing.end).unwrap_or_default();
+        if firing.versions.is_empty() {
+            // Its only predictions gave way to those of another partition.
+            if held {
+                self.unsaved.insert((index, firing.end));
+            }
+            return false;
+        }
         let rows = firing.versions.iter().map(|version| {
             let before = before.get(&version.version);
             (version.version.clone(), Row::of(&self.metrics, firing, version, before))
@@ -431,13 +441,14 @@ impl Current {
     }
 }
 
-/// What the overview shows of a model: the metric and the kind of window that its first policy about
-/// performance judges, else the task's usual metric over the smallest window of an hour or more.
+/// What the overview shows of a model: the metric and the kind of window that its first policy
+/// about performance judges, else the task's usual metric over the smallest window of an hour or
+/// more.
 pub fn headline(spec: &ModelSpec) -> (Metric, usize) {
     let size = |window: Span| spec.windows.iter().position(|spec| spec.size == window);
     let judged = spec.policies.iter().find_map(|policy| match &policy.condition {
         Condition::Performance { metric, .. } => Some((*metric, size(policy.window)?)),
-        Condition::Drift { .. } => None,
+        Condition::Drift { .. } | Condition::Alert { .. } => None,
     });
     judged.unwrap_or_else(|| {
         let metric = match spec.task {

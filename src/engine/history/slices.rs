@@ -45,8 +45,8 @@ impl RankedSlice {
 }
 
 /// All slices of a table, the one that lies surest below the rest first: by the lower end of the
-/// gap's interval, then by the gap, then in the order of the configuration. Those without a gap come
-/// last.
+/// gap's interval, then by the gap, then in the order of the configuration. Those without a gap
+/// come last.
 pub fn rank_slices(metric: Metric, table: &SliceTable) -> Vec<RankedSlice> {
     let slices: Vec<(&SliceKey, &SliceSum)> =
         table.iter().filter(|(key, _)| !key.is_whole()).collect();

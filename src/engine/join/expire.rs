@@ -17,7 +17,7 @@ impl Join {
         sink: &mut impl FnMut(Change<'_>),
         released: &mut impl FnMut(&Pending, Release),
     ) {
-        if let Some(absent) = self.spec.absent_after {
+        if let Some(absent) = self.spec.absent_after.filter(|_| !self.implicit_held) {
             self.settle_absent(labels - absent.delay, sink);
         } else {
             let limit = self.expiry_limit(predictions, labels);
@@ -54,6 +54,7 @@ impl Join {
         let mut early = Vec::new();
         while self.pop_due(limit) {
             let ids = std::mem::take(&mut self.scratch);
+            self.pending.fetch(ids.iter().copied());
             for &hash in &ids {
                 for _ in 0..self.pending.due_before(hash, limit, &mut early) {
                     let due = |held: &Pending| held.event_time < limit;
@@ -77,6 +78,7 @@ impl Join {
         let mut early = Vec::new();
         while self.pop_due(limit) {
             let ids = std::mem::take(&mut self.scratch);
+            self.pending.fetch(ids.iter().copied());
             for &hash in &ids {
                 for _ in 0..self.pending.due_before(hash, limit, &mut early) {
                     let due = |held: &Pending| held.event_time < limit;
@@ -109,6 +111,7 @@ impl Join {
         let mut ids = std::mem::take(&mut self.scratch);
         ids.clear();
         while self.settled.pop(limit, &mut ids) {
+            self.matched.fetch(ids.iter().copied());
             for hash in ids.drain(..) {
                 for _ in 0..self.matched.due_before(hash, limit, &mut early) {
                     let due = |held: &Matched| held.prediction.event_time < limit;

@@ -99,14 +99,19 @@ impl Monitor {
                 Condition::Performance { label_age, .. } => {
                     (*label_age, (predictions - lateness).min(labels - *label_age))
                 }
-                Condition::Drift { .. } => (lateness, predictions - lateness),
+                Condition::Drift { .. } | Condition::Alert { .. } => {
+                    (lateness, predictions - lateness)
+                }
             };
             let until = self.last_tile(policy.window, passed);
             let from = self.state.policies[at].judged_through;
             if until <= from {
                 continue;
             }
-            for (end, version) in self.tiles(shards, policy.window, from, until) {
+            // An alert is not judged by windows; that there is nothing to wait for lets panes go.
+            let waits = !matches!(policy.condition, Condition::Alert { .. });
+            let tiles = waits.then(|| self.tiles(shards, policy.window, from, until));
+            for (end, version) in tiles.into_iter().flatten() {
                 let range = Range { version: &version, start: end - policy.window, end };
                 let finding = self.find(shards, at, &policy, range);
                 let circumstances = Circumstances {
@@ -169,6 +174,7 @@ impl Monitor {
         match &policy.condition {
             Condition::Performance { .. } => self.find_performance(shards, at, policy, range),
             Condition::Drift { .. } => self.find_drift(shards, policy, range),
+            Condition::Alert { .. } => unreachable!("no window is judged for an alert"),
         }
     }
 
@@ -287,6 +293,7 @@ impl Monitor {
             reference: layout.profile.as_ref().map(|profile| profile.content_hash.clone()),
             drifting_features: finding.features.iter().map(FeatureNote::evidence).collect(),
             offsets: vec![TopicOffsets { topic: self.topic.to_string(), partitions }],
+            alert: None,
         }
     }
 }

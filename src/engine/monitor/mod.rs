@@ -3,11 +3,13 @@
 //! A window closes only when every expected shard has passed it. Judging is a function of the logs
 //! alone; showing follows whatever labels have come.
 
+mod alert;
 mod firing;
 mod judge;
 mod record;
 mod report;
 
+pub use alert::{AlertOutcome, ExternalAlert};
 pub use report::{DriftReport, ModelReport, SliceReport, VersionReport, WindowReport};
 
 use super::drift::FeatureDrift;
@@ -18,6 +20,7 @@ use super::outbox::Outbox;
 use super::pane::{PaneKey, Released};
 use super::policy::PolicyState;
 use super::request::FeatureEvidence;
+use super::spec::PolicySpec;
 use super::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,6 +48,28 @@ pub struct MonitorState {
     /// Drift of the newest closed window of each version and kind.
     pub drift: BTreeMap<(String, u16), WindowDrift>,
     pub outbox: Outbox,
+}
+
+impl MonitorState {
+    /// Gives each policy the state that it had under its name in another order of them. A policy
+    /// that is new begins anew; what belonged to one that is gone is forgotten.
+    pub fn arrange_policies(&mut self, names: &[String], policies: &[PolicySpec]) {
+        let place = |name: &str| policies.iter().position(|policy| &*policy.name == name);
+        let mut arranged = vec![PolicyState::default(); policies.len()];
+        for (name, state) in names.iter().zip(std::mem::take(&mut self.policies)) {
+            if let Some(at) = place(name) {
+                arranged[at] = state;
+            }
+        }
+        self.policies = arranged;
+        let notes = std::mem::take(&mut self.notes).into_iter();
+        self.notes = notes
+            .filter_map(|((at, end, version), notes)| {
+                let at = place(names.get(usize::from(at))?)?;
+                Some(((u16::try_from(at).ok()?, end, version), notes))
+            })
+            .collect();
+    }
 }
 
 /// One drifting feature, as evidence keeps it.
@@ -211,5 +236,41 @@ impl FeatureNote {
                 })
                 .collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::spec::{Action, Condition};
+
+    fn policy(name: &str) -> PolicySpec {
+        PolicySpec {
+            name: name.into(),
+            condition: Condition::Alert { alert: "low".into() },
+            window: Span::from_hours(1),
+            for_windows: 1,
+            action: Action::Alert,
+        }
+    }
+
+    #[test]
+    fn policies_keep_what_they_remember_when_their_order_changes() {
+        let judged = |hours| PolicyState {
+            judged_through: Timestamp(0) + Span::from_hours(hours),
+            ..PolicyState::default()
+        };
+        let note = |at: u16| ((at, Timestamp(0), "v1".to_owned()), Vec::new());
+        let mut state = MonitorState {
+            policies: vec![judged(1), judged(2), judged(3)],
+            notes: [note(0), note(1), note(2)].into(),
+            ..MonitorState::default()
+        };
+        let names = ["a", "b", "c"].map(str::to_owned);
+        state.arrange_policies(&names, &[policy("c"), policy("new"), policy("a")]);
+        assert_eq!(state.policies, [judged(3), PolicyState::default(), judged(1)]);
+        assert_eq!(state.notes, [note(2), note(0)].into());
+        state.arrange_policies(&[], &[]);
+        assert!(state.policies.is_empty() && state.notes.is_empty());
     }
 }

@@ -1,17 +1,27 @@
 //! What the daemon serves over HTTP: metrics, health, and a list of what there is.
 //!
-//! Nothing here changes state, and nothing waits for the engine longer than [`Limits`] say. It
-//! listens where the configuration says, on the loopback address unless told otherwise: there is no
-//! authentication; a proxy in front adds TLS and passwords.
+//! Nothing waits for the engine longer than [`Limits`] say. It listens where the configuration
+//! says, on the loopback address unless told otherwise; [`Security`] decides who may do what.
 
+mod alertmanager;
 pub mod api;
 mod page;
+mod passwords;
+mod reload;
+mod security;
 mod server;
 
+pub use alertmanager::{
+    ALERTS_MAX, AlertAnswer, AlertClient, AlertDesk, AlertJob, NOTIFICATION_BYTES_MAX, ToldAlert,
+    alert_routes, alerts,
+};
 pub use page::page;
-pub use server::{HttpError, bind, serve};
+pub use reload::{Reload, ReloadFault, reload_routes};
+pub use security::{ALERTS_PATH, Peer, Rules, Security};
+pub use server::{HttpError, bind, serve, serve_secured};
 
 use super::Now;
+use super::clock;
 use super::telemetry::{
     CONTENT_TYPE, Counter, HTTP_REQUESTS, Histogram, SCRAPE_SECONDS, SNAPSHOT_AGE_MAX,
     SNAPSHOTS_STALE, SnapshotClient, Telemetry,
@@ -25,7 +35,8 @@ use axum::routing::get;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 /// Each endpoint with a word on it, for the list that `/` and a 404 show.
@@ -34,6 +45,8 @@ pub const ENDPOINTS: &[(&str, &str)] = &[
     ("/metrics", "metrics in Prometheus' text format"),
     ("/-/healthy", "200 while the process runs"),
     ("/-/ready", "200 when ready, else 503 with the reason"),
+    ("/-/reload", "POST: loads the configuration again"),
+    (ALERTS_PATH, "POST: takes alerts of Alertmanager"),
 ];
 
 /// Bounds of the server. What happens there: a further connection waits in the system's queue, a
@@ -53,6 +66,9 @@ pub struct Limits {
     pub stop_timeout: Duration,
     /// How long a scrape waits for a fresh snapshot before it shows the last one.
     pub snapshot_timeout: Duration,
+    /// An engine that was ready and has not been heard of for this long is not. It says so ten
+    /// times a second; a checkpoint that is waited for may hold it for 20 seconds.
+    pub silent_max: Duration,
 }
 
 impl Default for Limits {
@@ -66,6 +82,7 @@ impl Default for Limits {
             connection_age_max: Duration::from_secs(600),
             stop_timeout: Duration::from_secs(5),
             snapshot_timeout: Duration::from_secs(3),
+            silent_max: Duration::from_secs(30),
         }
     }
 }
@@ -77,6 +94,33 @@ pub enum Readiness {
     NotReady(String),
 }
 
+/// The engine's sign of life: what it last said of its readiness may be old.
+#[derive(Clone, Debug)]
+pub struct Heartbeat {
+    since: Instant,
+    /// Milliseconds after `since`.
+    last: Arc<AtomicU64>,
+}
+
+impl Default for Heartbeat {
+    fn default() -> Self {
+        Self { since: clock::monotonic(), last: Arc::default() }
+    }
+}
+
+impl Heartbeat {
+    pub fn beat(&self) {
+        let now = clock::monotonic().duration_since(self.since).as_millis();
+        self.last.store(u64::try_from(now).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// How long ago the last one was.
+    pub fn age(&self) -> Duration {
+        let last = Duration::from_millis(self.last.load(Ordering::Relaxed));
+        clock::monotonic().duration_since(self.since).saturating_sub(last)
+    }
+}
+
 /// What the endpoints need.
 #[derive(Clone)]
 pub struct HttpState {
@@ -86,6 +130,8 @@ pub struct HttpState {
     now: Now,
     limits: Limits,
     counters: Arc<Counters>,
+    security: Arc<Security>,
+    heartbeat: Option<Heartbeat>,
 }
 
 struct Counters {
@@ -111,11 +157,31 @@ impl HttpState {
             stale: telemetry.counter(&SNAPSHOTS_STALE, &[]),
             scrape_seconds: telemetry.histogram(&SCRAPE_SECONDS, &[]),
         };
-        Self { telemetry, snapshots, readiness, now, limits, counters: Arc::new(counters) }
+        Self {
+            telemetry,
+            snapshots,
+            readiness,
+            now,
+            limits,
+            counters: Arc::new(counters),
+            security: Arc::default(),
+            heartbeat: None,
+        }
+    }
+
+    /// The same under these rules; without, those for no web configuration hold.
+    pub fn secured(self, security: Arc<Security>) -> Self {
+        Self { security, ..self }
+    }
+
+    /// The same; `/-/ready` asks for this sign of life.
+    pub fn beating(self, heartbeat: Heartbeat) -> Self {
+        Self { heartbeat: Some(heartbeat), ..self }
     }
 
     fn count(&self, path: &str) {
         let path = match path {
+            path if security::is_alerts(path) => ALERTS_PATH,
             path if path.starts_with("/api/") => "/api",
             path if path.starts_with("/page/") => "/page",
             path => path,
@@ -137,10 +203,18 @@ pub fn router(state: HttpState, more: Router) -> Router {
         .layer(from_fn_with_state(state, around))
 }
 
+/// `/metrics` alone, for a listener of its own.
+pub fn metrics_router(state: HttpState) -> Router {
+    Router::new()
+        .route("/metrics", get(metrics))
+        .with_state(state.clone())
+        .layer(from_fn_with_state(state, around))
+}
+
 fn list(head: &str) -> String {
     let mut text = head.to_owned();
     for (path, what) in ENDPOINTS {
-        writeln!(text, "{path:12} {what}").expect("writing to a string cannot fail");
+        writeln!(text, "{path:22} {what}").expect("writing to a string cannot fail");
     }
     text
 }
@@ -154,7 +228,15 @@ async fn healthy() -> &'static str {
 }
 
 async fn ready(State(state): State<HttpState>) -> Response {
-    let readiness = state.readiness.borrow().clone();
+    let mut readiness = state.readiness.borrow().clone();
+    if state.readiness.has_changed().is_err() {
+        readiness = Readiness::NotReady("the engine has ended".to_owned());
+    }
+    let age = state.heartbeat.as_ref().map(Heartbeat::age).unwrap_or_default();
+    if readiness == Readiness::Ready && age > state.limits.silent_max {
+        let age = format!("{age:.0?}");
+        readiness = Readiness::NotReady(format!("the engine has not answered for {age}"));
+    }
     match readiness {
         Readiness::Ready => "ready\n".into_response(),
         Readiness::NotReady(reason) => {
@@ -180,7 +262,14 @@ async fn metrics(State(state): State<HttpState>) -> Response {
 /// Counts, bounds the time, and adds the headers that every answer has.
 async fn around(State(state): State<HttpState>, request: Request, next: Next) -> Response {
     state.count(request.uri().path());
-    let answer = tokio::time::timeout(state.limits.request_timeout, next.run(request)).await;
+    let allowed = async {
+        let (parts, body) = request.into_parts();
+        match state.security.admit(&parts).await {
+            Ok(()) => next.run(Request::from_parts(parts, body)).await,
+            Err(refusal) => refusal,
+        }
+    };
+    let answer = tokio::time::timeout(state.limits.request_timeout, allowed).await;
     let mut response = answer.unwrap_or_else(|_| {
         (StatusCode::SERVICE_UNAVAILABLE, "this takes too long; try again later\n").into_response()
     });

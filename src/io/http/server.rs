@@ -3,18 +3,23 @@
 //! `axum::serve` has no bound on connections and no timeout for a client that never sends its
 //! request, hence this loop over hyper.
 
-use super::Limits;
+use super::{Limits, Peer, Security};
 use axum::Router;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use rustls::ServerConfig;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 use tracing::{debug, warn};
 
 /// How long to wait after an accept that failed, for example because no file descriptor is left.
@@ -31,12 +36,24 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, HttpError> {
     TcpListener::bind(address).await.map_err(|source| HttpError::Listen { address, source })
 }
 
-/// Serves until `stop` is true (or its sender is gone), then lets requests in progress finish.
+/// Serves plain HTTP until `stop` is true (or its sender is gone), then lets requests in progress
+/// finish.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
     limits: Limits,
+    stop: watch::Receiver<bool>,
+) {
+    serve_secured(listener, router, limits, stop, Arc::default()).await;
+}
+
+/// Like [`serve`], with TLS if the rules say so.
+pub async fn serve_secured(
+    listener: TcpListener,
+    router: Router,
+    limits: Limits,
     mut stop: watch::Receiver<bool>,
+    security: Arc<Security>,
 ) {
     let permits = Arc::new(Semaphore::new(limits.connections_max));
     let mut connections = JoinSet::new();
@@ -46,7 +63,7 @@ pub async fn serve(
             () = stopped(&mut stop) => break,
             accepted = accept(&listener, &permits) => accepted,
         };
-        let (stream, permit) = match accepted {
+        let (stream, remote, permit) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 warn!(%error, "cannot accept a connection");
@@ -54,9 +71,9 @@ pub async fn serve(
                 continue;
             }
         };
-        let (router, stop) = (router.clone(), stop.clone());
+        let (router, stop, tls) = (router.clone(), stop.clone(), security.tls());
         connections.spawn(async move {
-            converse(stream, router, limits, stop).await;
+            meet(stream, remote, tls, router, limits, stop).await;
             drop(permit);
         });
     }
@@ -72,10 +89,10 @@ pub async fn serve(
 async fn accept(
     listener: &TcpListener,
     permits: &Arc<Semaphore>,
-) -> std::io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+) -> std::io::Result<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
     let permit = permits.clone().acquire_owned().await.expect("the semaphore is never closed");
-    let (stream, _) = listener.accept().await?;
-    Ok((stream, permit))
+    let (stream, remote) = listener.accept().await?;
+    Ok((stream, remote, permit))
 }
 
 async fn stopped(stop: &mut watch::Receiver<bool>) {
@@ -83,8 +100,35 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-async fn converse(
+/// Finds out who is there, and agrees on TLS.
+async fn meet(
     stream: TcpStream,
+    remote: SocketAddr,
+    tls: Option<Arc<ServerConfig>>,
+    router: Router,
+    limits: Limits,
+    stop: watch::Receiver<bool>,
+) {
+    let Ok(local) = stream.local_addr() else { return };
+    let mut peer = Peer { remote, local, tls: tls.is_some(), certified: false };
+    let Some(tls) = tls else {
+        return converse(stream, peer, router, limits, stop).await;
+    };
+    let handshake = TlsAcceptor::from(tls).accept(stream);
+    match tokio::time::timeout(limits.head_timeout, handshake).await {
+        Ok(Ok(stream)) => {
+            // Certificates that are not verified are never asked for.
+            peer.certified = stream.get_ref().1.peer_certificates().is_some();
+            converse(stream, peer, router, limits, stop).await;
+        }
+        Ok(Err(error)) => debug!(%error, %remote, "no agreement on TLS"),
+        Err(_) => debug!(%remote, "no agreement on TLS in time"),
+    }
+}
+
+async fn converse(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    peer: Peer,
     router: Router,
     limits: Limits,
     mut stop: watch::Receiver<bool>,
@@ -94,7 +138,11 @@ async fn converse(
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head_timeout)
         .max_buf_size(limits.head_bytes_max.max(8 << 10));
-    let service = TowerToHyperService::new(router);
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+        request.extensions_mut().insert(peer);
+        router.call(request)
+    });
     let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
     let result = tokio::select! {
         result = connection.as_mut() => result,

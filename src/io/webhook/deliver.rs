@@ -2,7 +2,7 @@
 
 use super::retry_after;
 use super::signature::{ID_HEADER, SIGNATURE_HEADER, SigningSecret, TIMESTAMP_HEADER, sign};
-use super::template::Template;
+use crate::config::Template;
 use crate::engine::outbox::{Attempt, Outcome};
 use crate::engine::text::clip;
 use crate::engine::time::Timestamp;
@@ -11,7 +11,7 @@ use crate::io::telemetry::{
     Counter, Histogram, Telemetry, WEBHOOK_FAILURES, WEBHOOK_REQUESTS, WEBHOOK_SECONDS,
 };
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use reqwest::{Client, Proxy, Response, Url, redirect};
+use reqwest::{Certificate, Client, ClientBuilder, Identity, Proxy, Response, Url, redirect};
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
@@ -48,20 +48,25 @@ pub struct Target {
     pub success_statuses: Vec<u16>,
     /// The body's form, if the target has its own; without one the event is sent as it is.
     pub template: Option<Template>,
+    /// `http://user:password@host:port`. Without one, none: where requests go is the
+    /// configuration's business alone, and the environment's proxies are not used.
+    pub proxy: Option<String>,
+    pub tls: TargetTls,
+}
+
+/// How a target is known, and how it knows us. PEM texts.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct TargetTls {
+    /// The certificates that may have signed the target's; absent: those of the system.
+    pub ca: Option<String>,
+    /// Our certificate, those that it was signed by, and its key.
+    pub identity: Option<String>,
 }
 
 impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Target").field("name", &self.name).finish_non_exhaustive()
     }
-}
-
-/// What all targets share.
-#[derive(Clone, Default)]
-pub struct DelivererOptions {
-    /// A proxy for all requests. Without one the environment's proxies are not used either: where
-    /// requests go is the configuration's business alone.
-    pub proxy: Option<String>,
 }
 
 /// Names the webhook and what is wrong, never a value.
@@ -77,8 +82,15 @@ pub enum DelivererError {
     Timeout { webhook: Arc<str> },
     #[error("webhook `{webhook}` is declared twice")]
     Twice { webhook: Arc<str> },
-    #[error("the proxy of the webhooks is not an http or https address")]
-    Proxy,
+    #[error("webhook `{webhook}`: the proxy is not an http or https address")]
+    Proxy { webhook: Arc<str> },
+    #[error("webhook `{webhook}`: `tls.ca_file` has no certificate in PEM form")]
+    Ca { webhook: Arc<str> },
+    #[error(
+        "webhook `{webhook}`: `tls.cert_file` and `tls.key_file` are not a certificate in PEM form \
+         and its key"
+    )]
+    Identity { webhook: Arc<str> },
     #[error(
         "cannot set up TLS for webhooks: {0}; install the system's certificates (Debian: \
          ca-certificates) or name a file with them in SSL_CERT_FILE"
@@ -87,6 +99,7 @@ pub enum DelivererError {
 }
 
 struct Endpoint {
+    client: Client,
     url: Url,
     target: Target,
     headers: HeaderMap,
@@ -97,9 +110,9 @@ struct Endpoint {
     seconds: Histogram,
 }
 
-/// Sends requests to the declared webhooks. One HTTP client, whose connections are reused.
+/// Sends requests to the declared webhooks. Targets without a proxy or certificates of their own
+/// share one HTTP client, whose connections are reused.
 pub struct Deliverer {
-    client: Client,
     endpoints: BTreeMap<Arc<str>, Endpoint>,
 }
 
@@ -110,38 +123,29 @@ impl fmt::Debug for Deliverer {
 }
 
 impl Deliverer {
-    pub fn new(
-        targets: Vec<Target>,
-        options: &DelivererOptions,
-        telemetry: &Telemetry,
-    ) -> Result<Self, DelivererError> {
+    pub fn new(targets: Vec<Target>, telemetry: &Telemetry) -> Result<Self, DelivererError> {
+        let https = |target: &Target| {
+            target.url.starts_with("https") || target.proxy.iter().any(|p| p.starts_with("https"))
+        };
+        let shared = |target: &Target| target.proxy.is_none() && target.tls == TargetTls::default();
+        let needs_tls = targets.iter().any(|target| shared(target) && https(target));
+        let common = builder();
+        // A machine without certificates can still reach a target inside its own network.
+        let common = if needs_tls { common } else { common.tls_certs_only([]) };
+        let common = common.build().map_err(|error| DelivererError::Client(root(&error)))?;
         let mut endpoints = BTreeMap::new();
         for target in targets {
             let webhook = target.name.clone();
-            if endpoints.insert(webhook.clone(), Endpoint::new(target, telemetry)?).is_some() {
+            let client = match shared(&target) {
+                true => common.clone(),
+                false => own_client(&target, https(&target))?,
+            };
+            let endpoint = Endpoint::new(target, client, telemetry)?;
+            if endpoints.insert(webhook.clone(), endpoint).is_some() {
                 return Err(DelivererError::Twice { webhook });
             }
         }
-        let mut builder = Client::builder()
-            .user_agent(concat!("tidemark/", env!("CARGO_PKG_VERSION")))
-            // A signed request must not be sent anywhere but where the configuration says.
-            .redirect(redirect::Policy::none())
-            .referer(false)
-            .no_proxy()
-            .connect_timeout(Duration::from_secs(10))
-            .pool_idle_timeout(Duration::from_secs(90))
-            .pool_max_idle_per_host(2);
-        if let Some(proxy) = &options.proxy {
-            builder = builder.proxy(Proxy::all(proxy).map_err(|_| DelivererError::Proxy)?);
-        }
-        let needs_tls = endpoints.values().any(|endpoint| endpoint.url.scheme() == "https")
-            || options.proxy.as_ref().is_some_and(|proxy| proxy.starts_with("https"));
-        if !needs_tls {
-            // A machine without certificates can still reach a target inside its own network.
-            builder = builder.tls_certs_only([]);
-        }
-        let client = builder.build().map_err(|error| DelivererError::Client(root(&error)))?;
-        Ok(Self { client, endpoints })
+        Ok(Self { endpoints })
     }
 
     pub fn has(&self, webhook: &str) -> bool {
@@ -155,7 +159,7 @@ impl Deliverer {
             return Outcome::Failed { status: None, error, retry_after: None };
         };
         let started_at = tokio::time::Instant::now();
-        let outcome = endpoint.attempt(&self.client, attempt, now).await;
+        let outcome = endpoint.attempt(attempt, now).await;
         endpoint.seconds.observe(started_at.elapsed().as_secs_f64());
         endpoint.requests.add(1);
         if !matches!(outcome, Outcome::Delivered { .. }) {
@@ -180,7 +184,7 @@ fn log(attempt: &Attempt, outcome: &Outcome) {
 }
 
 impl Endpoint {
-    fn new(target: Target, telemetry: &Telemetry) -> Result<Self, DelivererError> {
+    fn new(target: Target, client: Client, telemetry: &Telemetry) -> Result<Self, DelivererError> {
         let webhook = || target.name.clone();
         let url = Url::parse(&target.url)
             .ok()
@@ -200,6 +204,7 @@ impl Endpoint {
         }
         let name = &*target.name;
         Ok(Self {
+            client,
             hidden: hidden(&url, &target),
             requests: telemetry.counter(&WEBHOOK_REQUESTS, &[name]),
             failures: telemetry.counter(&WEBHOOK_FAILURES, &[name]),
@@ -210,12 +215,13 @@ impl Endpoint {
         })
     }
 
-    async fn attempt(&self, client: &Client, attempt: &Attempt, now: Timestamp) -> Outcome {
+    async fn attempt(&self, attempt: &Attempt, now: Timestamp) -> Outcome {
         let timestamp = now.0.div_euclid(1_000_000);
         let rendered = self.target.template.as_ref();
         let rendered = rendered.map(|template| template.render(&attempt.id, &attempt.body));
         let body = rendered.as_deref().unwrap_or(&attempt.body).as_bytes();
-        let mut request = client
+        let mut request = self
+            .client
             .post(self.url.clone())
             .headers(self.headers.clone())
             .header(ID_HEADER, &*attempt.id)
@@ -272,6 +278,50 @@ impl Endpoint {
     }
 }
 
+/// What every client has.
+fn builder() -> ClientBuilder {
+    Client::builder()
+        .user_agent(concat!("tidemark/", env!("CARGO_PKG_VERSION")))
+        // A signed request must not be sent anywhere but where the configuration says.
+        .redirect(redirect::Policy::none())
+        .referer(false)
+        .no_proxy()
+        .connect_timeout(Duration::from_secs(10))
+        .pool_idle_timeout(Duration::from_secs(90))
+        .pool_max_idle_per_host(2)
+}
+
+/// For a target with a proxy or certificates of its own.
+fn own_client(target: &Target, https: bool) -> Result<Client, DelivererError> {
+    let webhook = || target.name.clone();
+    let mut builder = builder();
+    if let Some(proxy) = &target.proxy {
+        let proxy = Proxy::all(proxy).map_err(|_| DelivererError::Proxy { webhook: webhook() })?;
+        builder = builder.proxy(proxy);
+    }
+    match &target.tls.ca {
+        Some(pem) => {
+            let known = Certificate::from_pem_bundle(pem.as_bytes()).unwrap_or_default();
+            if known.is_empty() {
+                return Err(DelivererError::Ca { webhook: webhook() });
+            }
+            builder = builder.tls_certs_only(known);
+        }
+        None if !https => builder = builder.tls_certs_only([]),
+        None => {}
+    }
+    if let Some(pem) = &target.tls.identity {
+        let identity = Identity::from_pem(pem.as_bytes());
+        let identity = identity.map_err(|_| DelivererError::Identity { webhook: webhook() })?;
+        builder = builder.identity(identity);
+    }
+    builder.build().map_err(|error| match target.tls.identity {
+        // The key is looked at only here.
+        Some(_) => DelivererError::Identity { webhook: webhook() },
+        None => DelivererError::Client(root(&error)),
+    })
+}
+
 /// The innermost cause; the outer ones repeat the URL.
 fn root(error: &reqwest::Error) -> String {
     let mut cause: &dyn Error = error;
@@ -293,6 +343,11 @@ fn hidden(url: &Url, target: &Target) -> Vec<String> {
     hidden.extend(url.password().map(str::to_owned));
     hidden.push(url.username().to_owned());
     hidden.extend(target.headers.iter().map(|(_, value)| value.clone()));
+    if let Some(proxy) = &target.proxy {
+        hidden.push(proxy.clone());
+        let proxy = Url::parse(proxy).ok();
+        hidden.extend(proxy.and_then(|proxy| proxy.password().map(str::to_owned)));
+    }
     hidden.retain(|text| text.chars().count() >= REDACT_CHARS_MIN);
     hidden.sort_by_key(|text| std::cmp::Reverse(text.len()));
     hidden

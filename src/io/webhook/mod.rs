@@ -7,14 +7,13 @@ mod deliver;
 mod receiver;
 mod retry_after;
 mod signature;
-mod template;
 
+pub use crate::config::{PLACEHOLDERS_MAX, TEMPLATE_BYTES_MAX, Template, TemplateError};
 pub use deliver::{CONCURRENT_MAX, Deliverer, RESPONSE_BYTES_MAX};
-pub use deliver::{DelivererError, DelivererOptions, Target, run};
+pub use deliver::{DelivererError, Target, TargetTls, run};
 pub use receiver::{Received, Receiver};
 pub use retry_after::retry_after;
 pub use signature::{
     ID_HEADER, SECRETS_MAX, SIGNATURE_HEADER, SecretError, SigningSecret, TIMESTAMP_HEADER,
     VerifyError, sign, verify,
 };
-pub use template::{PLACEHOLDERS_MAX, TEMPLATE_BYTES_MAX, Template, TemplateError};

@@ -51,7 +51,16 @@ struct Desk {
 impl Receiver {
     /// Starts on a free port of the loopback address, within a tokio runtime.
     pub async fn start(secret: SigningSecret, now: Now) -> std::io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        Self::start_on((Ipv4Addr::LOCALHOST, 0).into(), secret, now).await
+    }
+
+    /// Starts on an address, within a tokio runtime.
+    pub async fn start_on(
+        address: SocketAddr,
+        secret: SigningSecret,
+        now: Now,
+    ) -> std::io::Result<Self> {
+        let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         let (sender, received) = watch::channel(VecDeque::new());
         let desk = Arc::new(Desk { secret, now, received: sender });

@@ -22,25 +22,25 @@ const DEPTH_MAX: usize = 8;
 /// The columns' names in the order in which they were first seen. A nested field `b` of `a` is
 /// `a/b`.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Names {
+pub(crate) struct Names {
     names: Vec<String>,
     positions: HashMap<String, usize>,
 }
 
 impl Names {
-    pub(super) fn get(&self, position: usize) -> &str {
+    pub(crate) fn get(&self, position: usize) -> &str {
         &self.names[position]
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.names.len()
     }
 
-    pub(super) fn position(&self, name: &str) -> Option<usize> {
+    pub(crate) fn position(&self, name: &str) -> Option<usize> {
         self.positions.get(name).copied()
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
         self.names.iter().map(String::as_str)
     }
 
@@ -58,7 +58,7 @@ impl Names {
 }
 
 /// Gets every row: the names known so far, and one cell for each of them.
-pub(super) type Visit<'v> = dyn FnMut(&Names, &[Cell<'_>]) -> Result<(), ProfileError> + 'v;
+pub(crate) type Visit<'v> = dyn FnMut(&Names, &[Cell<'_>]) -> Result<(), ProfileError> + 'v;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Format {
@@ -69,7 +69,7 @@ enum Format {
 
 /// One data file.
 #[derive(Clone, Debug)]
-pub(super) struct Source {
+pub(crate) struct Source {
     path: PathBuf,
     format: Format,
     gzip: bool,
@@ -77,7 +77,7 @@ pub(super) struct Source {
 
 impl Source {
     /// The format goes by the file's name.
-    pub(super) fn new(path: &Path) -> Result<Self, ProfileError> {
+    pub(crate) fn new(path: &Path) -> Result<Self, ProfileError> {
         let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase());
         let name = name.unwrap_or_default();
         let (stem, gzip) = match name.strip_suffix(".gz") {
@@ -95,12 +95,12 @@ impl Source {
     }
 
     /// The file's name without its directory.
-    pub(super) fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         self.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
     }
 
     /// Reads the file from its start and visits its rows in order.
-    pub(super) fn read(&self, names: &mut Names, visit: &mut Visit) -> Result<(), ProfileError> {
+    pub(crate) fn read(&self, names: &mut Names, visit: &mut Visit) -> Result<(), ProfileError> {
         match self.format {
             Format::Csv { delimiter } => csv::read(self, delimiter, names, visit),
             Format::JsonLines => json::read(self, names, visit),

@@ -213,3 +213,13 @@ impl FeatureSketch {
         self.counts.as_slice().iter().sum::<u64>() + self.below + self.above + self.new
     }
 }
+
+/// Adds sketches feature by feature; an empty list is all zeros.
+pub fn merge_features(into: &mut Vec<FeatureSketch>, from: &[FeatureSketch]) {
+    if into.len() < from.len() {
+        into.resize_with(from.len(), FeatureSketch::default);
+    }
+    for (into, from) in into.iter_mut().zip(from) {
+        into.merge(from);
+    }
+}

@@ -2,8 +2,8 @@
 //! without keeping it from its work.
 //!
 //! An answer is made once a second at most: whoever asks the same within that time gets the same
-//! struct. The engine works on queries for [`BUDGET`] a round and leaves the rest for the next; only
-//! the one it has begun it ends.
+//! struct. The engine works on queries for [`BUDGET`] a round and leaves the rest for the next;
+//! only the one it has begun it ends.
 
 use super::dto::Answer;
 use super::query::{ApiError, Query};

@@ -1,7 +1,7 @@
 //! The endpoints.
 
 use super::desk::ApiClient;
-use super::dto::{ConfigStatus, Status, seconds};
+use super::dto::{ConfigStatus, LastReload, Status, seconds};
 use super::openapi::{self, Endpoint};
 use super::params::{Params, quoted};
 use super::query::{ApiError, Code, HistoryQuery, Query};
@@ -16,7 +16,6 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
 use serde::Serialize;
 use std::future::Future;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use xxhash_rust::xxh3::xxh3_128;
@@ -30,10 +29,10 @@ pub struct ApiState {
     pub client: ApiClient,
     pub readiness: watch::Receiver<Readiness>,
     pub now: Now,
-    pub facts: Arc<Facts>,
+    pub facts: watch::Receiver<Facts>,
 }
 
-/// What does not change while the daemon runs.
+/// What is known without asking the engine.
 #[derive(Clone, Debug)]
 pub struct Facts {
     pub started_at: Timestamp,
@@ -41,6 +40,7 @@ pub struct Facts {
     pub config_file: Option<String>,
     pub config_hash: String,
     pub loaded_at: Timestamp,
+    pub last_reload: Option<LastReload>,
     pub show_values: bool,
 }
 
@@ -93,17 +93,17 @@ async fn status(
         Readiness::Ready => None,
         Readiness::NotReady(reason) => Some(crate::engine::text::clip(reason, 500)),
     };
-    let facts = &state.facts;
+    let facts = state.facts.borrow().clone();
     let status = Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         started_at: facts.started_at.as_secs_f64(),
         ready: not_ready_reason.is_none(),
         not_ready_reason,
         config: ConfigStatus {
-            file: facts.config_file.clone(),
-            hash: facts.config_hash.clone(),
+            file: facts.config_file,
+            hash: facts.config_hash,
             loaded_at: facts.loaded_at.as_secs_f64(),
-            last_reload: None,
+            last_reload: facts.last_reload,
         },
         show_values: facts.show_values,
     };

@@ -7,8 +7,8 @@ use xxhash_rust::xxh3::xxh3_64;
 pub const NAME_CHARS_MAX: usize = 200;
 const HASH_CHARS: usize = 8;
 
-/// A name as it is; a long one cut, with an ellipsis and a hash of the whole, so that two names stay
-/// two and can be asked for in this form.
+/// A name as it is; a long one cut, with an ellipsis and a hash of the whole, so that two names
+/// stay two and can be asked for in this form.
 pub fn name(text: &str) -> String {
     if text.chars().count() <= NAME_CHARS_MAX {
         return text.to_owned();

@@ -6,7 +6,7 @@
 //! same event always gives the same body. See config/webhooks/.
 
 use crate::engine::request::{
-    Evidence, FeatureEvidence, MetricEvidence, StatisticEvidence, TopicOffsets,
+    AlertEvidence, Evidence, FeatureEvidence, MetricEvidence, StatisticEvidence, TopicOffsets,
 };
 use crate::engine::time::Timestamp;
 use serde_json::Value;
@@ -157,6 +157,7 @@ fn sample_event() -> Value {
         metric: Some(MetricEvidence::default()),
         drifting_features: vec![feature],
         offsets: vec![TopicOffsets { partitions: vec![Default::default()], ..Default::default() }],
+        alert: Some(AlertEvidence::default()),
         ..Evidence::default()
     };
     let request = evidence.into_request("".into(), Timestamp::default());
