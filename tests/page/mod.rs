@@ -117,11 +117,15 @@ fn an_update_changes_what_is_new_and_keeps_the_rest_and_the_focus() {
             document.querySelector('input[type=search]').focus();
             window.kept = document.querySelector('.model h2');
             window.added = 0;
-            new MutationObserver((all) => { window.added += all.filter((one) => one.type === 'childList').length; })
+            new MutationObserver((all) => { window.added += all.length; })
                 .observe(document.querySelector('main'), { childList: true, subtree: true });
             window.answers = 0;
             const fetched = window.fetch;
-            window.fetch = (...all) => fetched(...all).then((one) => { window.answers += 1; return one; });
+            window.fetch = async (...all) => {
+                const one = await fetched(...all);
+                window.answers += 1;
+                return one;
+            };
         })()",
     );
     browser.wait("window.answers >= 6", SOON);
@@ -152,7 +156,8 @@ fn the_keyboard_reaches_what_the_mouse_does() {
     for key in ["ArrowLeft", "ArrowDown", "ArrowLeft"] {
         browser.press(key);
     }
-    browser.wait("document.querySelector('.readout').textContent.startsWith('education  ·  ')", 20);
+    let readout = "document.querySelector('.readout').textContent";
+    browser.wait(&format!("{readout}.startsWith('education  ·  ')"), 20);
     browser.press("Enter");
     browser.wait("location.hash === '#/models/income/features/education?window=1m'", 20);
     browser.wait(&shows("HS-grad"), SOON);
