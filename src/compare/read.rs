@@ -104,11 +104,12 @@ impl Side {
     /// Visits the wanted rows.
     fn visit(&mut self, visit: &mut Visit) -> Result<(), ProfileError> {
         let filters = &self.filters;
-        self.source.read(&mut self.names, &mut |names, cells| {
-            match filters.iter().all(|filter| passes(filter, names, cells)) {
-                true => visit(names, cells),
-                false => Ok(()),
-            }
+        self.source.read(&mut self.names, &mut |names, cells| match filters
+            .iter()
+            .all(|filter| passes(filter, names, cells))
+        {
+            true => visit(names, cells),
+            false => Ok(()),
         })
     }
 
@@ -254,7 +255,8 @@ fn choose(
     let mut chosen = Vec::new();
     for (at, name) in reference.names.iter().enumerate() {
         let asked_for = listed(&args.features, name);
-        let excluded = listed(&args.ignore, name) || is_target(name) || filtered.contains(&&name.to_owned());
+        let excluded =
+            listed(&args.ignore, name) || is_target(name) || filtered.contains(&&name.to_owned());
         if (!args.features.is_empty() && !asked_for) || (excluded && !asked_for) {
             continue;
         }
@@ -266,7 +268,11 @@ fn choose(
         let (r, c) = (reference.columns[at], current.columns[other]);
         if r.values() + c.values() == 0 {
             let lists = r.unsupported + c.unsupported > 0;
-            leave_out(if lists { "lists, dates and the like are not compared" } else { "no values" });
+            leave_out(if lists {
+                "lists, dates and the like are not compared"
+            } else {
+                "no values"
+            });
             continue;
         }
         let decides = if r.values() > 0 { r } else { c };

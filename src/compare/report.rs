@@ -76,7 +76,9 @@ impl Display for Table<'_> {
             (0, _) => writeln!(f, "no column is in both files")?,
             (all, 0) => writeln!(f, "{all} features; no verdicts without --threshold")?,
             (all, judged) if all == judged => writeln!(f, "{drifted} of {all} features drifted")?,
-            (all, judged) => writeln!(f, "{drifted} of {judged} features drifted, {} not judged", all - judged)?,
+            (all, judged) => {
+                writeln!(f, "{drifted} of {judged} features drifted, {} not judged", all - judged)?
+            }
         }
         let mut order: Vec<&FeatureFindings> = c.features.iter().collect();
         order.sort_by(|a, b| by_verdict_and_effect(a, b));

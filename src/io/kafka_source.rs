@@ -385,7 +385,8 @@ impl KafkaSource {
         self.shut(within)
     }
 
-    fn shut(&mut self, within: Duration) -> bool {
+    /// As [`Self::close`], for one that is dropped later and not used any more.
+    pub fn shut(&mut self, within: Duration) -> bool {
         let Some(consumer) = self.consumer.take() else { return true };
         consumer.context().close();
         self.queues.clear();

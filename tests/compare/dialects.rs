@@ -90,9 +90,8 @@ fn nannyml_gives_these_values() {
         ("chi2", "chi_square", 1e-10, 1e-13),
         ("l_infinity", "l_infinity", 1e-10, 1e-13),
     ];
-    let faults = compare_with(Dialect::Nannyml, "nannyml", &names, |_, expected| {
-        number(&expected["value"])
-    });
+    let faults =
+        compare_with(Dialect::Nannyml, "nannyml", &names, |_, expected| number(&expected["value"]));
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));
     for case in cases() {
         let Some(p) = case.expected["nannyml"].get("chi2").and_then(|e| e["p"].as_f64()) else {

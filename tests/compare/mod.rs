@@ -54,8 +54,7 @@ pub fn unpacked(path: &Path) -> String {
 
 pub fn cases() -> Vec<Case> {
     let text = unpacked(&oracle("cases.jsonl.gz"));
-    let cases: Vec<Case> =
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let cases: Vec<Case> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert!(cases.len() >= 40, "{} cases", cases.len());
     cases
 }

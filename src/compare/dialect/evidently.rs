@@ -174,20 +174,15 @@ fn fill_empty(shares: &mut [f64]) {
 }
 
 /// On Sturges' bins of the *different* values of both sides, as densities.
-fn hellinger_on_unique_values(
-    sides: &[Numbers; 2],
-    different: usize,
-    whole: bool,
-) -> Option<f64> {
+fn hellinger_on_unique_values(sides: &[Numbers; 2], different: usize, whole: bool) -> Option<f64> {
     let edges = histogram::sturges_edges(pooled(sides, different, whole))?;
     let bins = edges.len() - 1;
     let width = (edges[bins] - edges[0]) / bins as f64;
     let density = |side: &Numbers| {
         let counts = histogram::counts(&side.sorted, &edges);
         let total: u64 = counts.iter().sum();
-        let of = |(at, count): (usize, &u64)| {
-            *count as f64 / (edges[at + 1] - edges[at]) / total as f64
-        };
+        let of =
+            |(at, count): (usize, &u64)| *count as f64 / (edges[at + 1] - edges[at]) / total as f64;
         counts.iter().enumerate().map(of).collect::<Vec<f64>>()
     };
     let (p, q) = (density(&sides[0]), density(&sides[1]));

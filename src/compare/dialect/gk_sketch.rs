@@ -107,10 +107,8 @@ fn merged(one: Vec<Entry>, other: Vec<Entry>) -> Vec<Entry> {
         match (a, b) {
             (None, None) => return entries,
             (Some(a), Some(b)) if a.value == b.value => {
-                entries.push(Entry {
-                    weight: a.weight + b.weight,
-                    ..take(a, b.min_rank, b.max_rank)
-                });
+                entries
+                    .push(Entry { weight: a.weight + b.weight, ..take(a, b.min_rank, b.max_rank) });
                 (next_one, next_other) = (a.next_min_rank(), b.next_min_rank());
                 (i, j) = (i + 1, j + 1);
             }

@@ -61,9 +61,9 @@ impl Dialect {
                 "NORMALIZED_ABSOLUTE_DIFFERENCE: it has no default and is 0 for every number",
                 "statistics made by Beam from several batches: their sketch depends on the batches",
             ],
-            Self::Deequ => &[
-                "sketches of several Spark partitions: they depend on how the rows were split",
-            ],
+            Self::Deequ => {
+                &["sketches of several Spark partitions: they depend on how the rows were split"]
+            }
         }
     }
 }
@@ -162,13 +162,7 @@ impl<'a> Findings<'a> {
     }
 
     /// A score that is a p-value, with the user's threshold or the dialect's.
-    fn p_score(
-        &mut self,
-        statistic: Statistic,
-        p: Option<f64>,
-        alarm: Alarm,
-        threshold: f64,
-    ) {
+    fn p_score(&mut self, statistic: Statistic, p: Option<f64>, alarm: Alarm, threshold: f64) {
         let threshold = self.settings.threshold(statistic, Some(threshold)).unwrap_or(threshold);
         self.put(statistic, Finding::p_score(p, alarm, threshold));
     }

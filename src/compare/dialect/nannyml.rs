@@ -163,9 +163,7 @@ fn on_shares(statistic: Statistic, mut reference: Vec<f64>, mut current: Vec<f64
         current.push(left_over);
     }
     match statistic {
-        Statistic::Js => {
-            (jensen_shannon(&reference, &current) / std::f64::consts::LN_2).sqrt()
-        }
+        Statistic::Js => (jensen_shannon(&reference, &current) / std::f64::consts::LN_2).sqrt(),
         _ => hellinger(&reference, &current),
     }
 }
@@ -201,8 +199,7 @@ fn estimated_wasserstein(edges: &[f64], reference: &[f64], chunk: &Numbers) -> f
     let shares = histogram::shares(&histogram::counts(&chunk.sorted, edges), chunk.len());
     let current = cumulative(0.0, &shares);
     let width = edges[1] - edges[0];
-    let difference =
-        |at: usize| (reference[at] - (current[at] + amount_below)).abs() * width;
+    let difference = |at: usize| (reference[at] - (current[at] + amount_below)).abs() * width;
     sum::pairwise_by(0, reference.len(), &difference) + of_below + of_above
 }
 

@@ -43,8 +43,7 @@ fn variance(sizes: [f64; 2], all: f64) -> f64 {
     h += 1.0;
     let k = 2.0;
     let a = (4.0 * g - 6.0) * (k - 1.0) + (10.0 - 6.0 * g) * inverse;
-    let b = (2.0 * g - 4.0) * k * k + 8.0 * h * k + (2.0 * g - 14.0 * h - 4.0) * inverse
-        - 8.0 * h
+    let b = (2.0 * g - 4.0) * k * k + 8.0 * h * k + (2.0 * g - 14.0 * h - 4.0) * inverse - 8.0 * h
         + 4.0 * g
         - 6.0;
     let c = (6.0 * h + 2.0 * g - 2.0) * k * k
@@ -52,8 +51,7 @@ fn variance(sizes: [f64; 2], all: f64) -> f64 {
         + (2.0 * h - 6.0) * inverse
         + 4.0 * h;
     let d = (2.0 * h + 6.0) * k * k - 4.0 * h * k;
-    (a * all.powi(3) + b * all.powi(2) + c * all + d)
-        / ((all - 1.0) * (all - 2.0) * (all - 3.0))
+    (a * all.powi(3) + b * all.powi(2) + c * all + d) / ((all - 1.0) * (all - 2.0) * (all - 3.0))
 }
 
 /// Quadratic in the statistic, fitted to the logarithms of the tabulated levels.

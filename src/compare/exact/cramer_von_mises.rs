@@ -38,7 +38,8 @@ pub fn test(reference: &[f64], current: &[f64]) -> Option<Test> {
         return Some(Test { statistic, p_value: exact(u, n as i64, m as i64) });
     }
     let mean = (1.0 + 1.0 / rows) / 6.0;
-    let spread = (rows + 1.0) * (4.0 * product * rows - 3.0 * (n_f * n_f + m_f * m_f) - 2.0 * product)
+    let spread = (rows + 1.0)
+        * (4.0 * product * rows - 3.0 * (n_f * n_f + m_f * m_f) - 2.0 * product)
         / (45.0 * rows * rows * 4.0 * product);
     let normed = 1.0 / 6.0 + (statistic - mean) / (45.0 * spread).sqrt();
     let p_value = if normed < 0.003 { 1.0 } else { (1.0 - limit(normed)).max(0.0) };
@@ -93,8 +94,8 @@ fn exact(u: f64, m: i64, n: i64) -> f64 {
     let (a, b) = (common / m, common / n);
     let product = (m * n) as f64;
     let scale = (common * common * (m + n)) as f64;
-    let bound = (scale * (6.0 * u - product * (4.0 * product - 1.0)) / (6.0 * product * product))
-        .floor();
+    let bound =
+        (scale * (6.0 * u - product * (4.0 * product - 1.0)) / (6.0 * product * product)).floor();
     // How many paths have each sum so far, for each v.
     let mut paths: Vec<BTreeMap<i64, f64>> = vec![BTreeMap::new(); m as usize + 1];
     paths[0].insert(0, 1.0);

@@ -43,15 +43,14 @@ pub fn doane_edges(values: &[f64]) -> Option<Vec<f64>> {
     let count = values.len() as f64;
     let mut width = 0.0;
     if values.len() > 2 {
-        let deviation_of_skew =
-            (6.0 * (count - 2.0) / ((count + 1.0) * (count + 3.0))).sqrt();
+        let deviation_of_skew = (6.0 * (count - 2.0) / ((count + 1.0) * (count + 3.0))).sqrt();
         let std = sum::std(values);
         if std > 0.0 {
             let mean = sum::mean(values);
             let cube = |at: usize| ((values[at] - mean) / std).powi(3);
             let skew = sum::pairwise_by(0, values.len(), &cube) / count;
-            width = (max - min)
-                / (1.0 + count.log2() + (1.0 + skew.abs() / deviation_of_skew).log2());
+            width =
+                (max - min) / (1.0 + count.log2() + (1.0 + skew.abs() / deviation_of_skew).log2());
         }
     }
     edges_of_width(extent, width)

@@ -134,9 +134,8 @@ pub fn fisher(a: u64, b: u64, c: u64, d: u64) -> f64 {
     let ln_choose = |n: u64, k: u64| {
         ln_gamma(n as f64 + 1.0) - ln_gamma(k as f64 + 1.0) - ln_gamma((n - k) as f64 + 1.0)
     };
-    let ln_p = |x: u64| {
-        ln_choose(row, x) + ln_choose(all - row, column - x) - ln_choose(all, column)
-    };
+    let ln_p =
+        |x: u64| ln_choose(row, x) + ln_choose(all - row, column - x) - ln_choose(all, column);
     let found = ln_p(a);
     let least = (row + column).saturating_sub(all);
     let tables = (least..=row.min(column)).map(ln_p);
