@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 use tidemark::engine::time::{Span, Timestamp};
-use tidemark::io::http::{HttpState, Limits, Readiness, bind, page, router, serve};
+use tidemark::io::http::{Heartbeat, HttpState, Limits, Readiness, bind, page, router, serve};
 use tidemark::io::telemetry::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -327,4 +327,34 @@ async fn a_port_that_is_taken_is_said_with_its_address() {
         error.contains(&server.address.to_string()) && error.contains("http.listen"),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn an_engine_that_is_stuck_or_has_ended_is_not_ready() {
+    let start = async |silent_max: Duration| {
+        let listener = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await.unwrap();
+        let url = format!("http://{}/-/ready", listener.local_addr().unwrap());
+        let (ready, readiness) = watch::channel(Readiness::Ready);
+        let (stop, stopped) = watch::channel(false);
+        let limits = Limits { silent_max, ..Limits::default() };
+        let now = Arc::new(|| NOW);
+        let (client, _) = snapshots();
+        let heartbeat = Heartbeat::default();
+        heartbeat.beat();
+        let state = HttpState::new(Arc::new(Telemetry::new()), client, readiness, now, limits);
+        let router = router(state.beating(heartbeat), axum::Router::new());
+        tokio::spawn(serve(listener, router, limits, stopped));
+        (url, ready, stop)
+    };
+    let ask = async |url: &str| {
+        let answer = Client::builder().no_proxy().build().unwrap().get(url).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    let (url, ready, _stop) = start(Duration::from_secs(3_600)).await;
+    assert_eq!(ask(&url).await, (200, "ready\n".to_owned()));
+    drop(ready);
+    assert_eq!(ask(&url).await, (503, "not ready: the engine has ended\n".to_owned()));
+    let (url, _ready, _stop) = start(Duration::ZERO).await;
+    let (status, text) = ask(&url).await;
+    assert!(status == 503 && text.contains("the engine has not answered for "), "{text}");
 }

@@ -83,7 +83,7 @@ fn the_commands_that_the_readme_shows_have_the_options_that_it_gives_them() {
             assert!(words.any(|word| word == option), "tidemark {command} has no {option}");
         }
     }
-    let expected = ["check", "inspect", "profile", "run"].map(str::to_owned);
+    let expected = ["check", "compare", "inspect", "profile", "run"].map(str::to_owned);
     assert_eq!(seen, BTreeSet::from(expected));
 }
 

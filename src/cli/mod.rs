@@ -63,7 +63,7 @@ enum Command {
     Check(config::CheckArgs),
     /// Make a reference profile from CSV, JSON Lines or Parquet files.
     Profile(Box<profile::Command>),
-    /// Compare two files, feature by feature: what drifted, and by whose measure.
+    // Its help is that of its arguments, which teaches.
     Compare(Box<tidemark::compare::CompareArgs>),
     /// Print the JSON Schema of the configuration file, for editors.
     Schema,

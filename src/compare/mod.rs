@@ -1,8 +1,8 @@
 //! Compares two data files, feature by feature, in one of several dialects.
 //!
 //! `read` turns the files into typed columns, `dialect` measures each pair of columns with the pure
-//! functions of `exact`, `report` shows what was found. All rows are kept in memory: nothing here is
-//! a sketch unless the tool whose number is asked for uses one.
+//! functions of `exact`, `report` shows what was found. All rows are kept in memory: nothing here
+//! is a sketch unless the tool whose number is asked for uses one.
 
 mod args;
 pub mod dialect;

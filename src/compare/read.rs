@@ -257,7 +257,8 @@ fn choose(
         let asked_for = listed(&args.features, name);
         let excluded =
             listed(&args.ignore, name) || is_target(name) || filtered.contains(&&name.to_owned());
-        if (!args.features.is_empty() && !asked_for) || (excluded && !asked_for) {
+        let wanted = args.features.is_empty() && !excluded;
+        if !asked_for && !wanted {
             continue;
         }
         let mut leave_out = |why: &str| left_out.push((name.to_owned(), why.to_owned()));

@@ -100,9 +100,13 @@ impl Reloader {
     /// before stays in force.
     pub async fn reload(&self) -> Result<String, ReloadFault> {
         let shared = &self.shared;
+        let Some(load) = shared.load.clone() else {
+            let message = "this daemon was started without a configuration file".to_owned();
+            return Err(ReloadFault::Unable(message));
+        };
         let mut current = shared.plan.lock().await;
         tracing::info!("loading the configuration again");
-        let result = shared.change(&current).await;
+        let result = shared.change(load, &current).await;
         shared.successful.set(f64::from(u8::from(result.is_ok())));
         shared.note(&result);
         match result {
@@ -136,11 +140,7 @@ impl Shared {
         });
     }
 
-    async fn change(&self, old: &Arc<Plan>) -> Result<Arc<Plan>, ReloadFault> {
-        let Some(load) = self.load.clone() else {
-            let message = "this daemon was started without a configuration file".to_owned();
-            return Err(ReloadFault::Unable(message));
-        };
+    async fn change(&self, load: Loader, old: &Arc<Plan>) -> Result<Arc<Plan>, ReloadFault> {
         let plan = tokio::task::spawn_blocking(move || load()).await;
         let plan = plan.map_err(|_| ReloadFault::Unable("loading panicked".to_owned()))??;
         let http = &plan.http;

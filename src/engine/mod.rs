@@ -2,6 +2,7 @@
 
 pub mod copartition;
 pub mod counters;
+pub mod detector;
 pub mod drift;
 pub mod effect;
 pub mod estimate;

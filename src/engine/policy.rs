@@ -276,3 +276,41 @@ impl PolicyState {
         self.streaks.get(version).copied().unwrap_or(0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::spec::Condition;
+
+    #[test]
+    fn an_alert_asks_again_only_after_the_cooldown_and_versions_are_bounded() {
+        let action = Action::Retrain {
+            webhook: "trainer".into(),
+            cooldown: Span::from_hours(6),
+            act_within: Span::from_hours(4),
+        };
+        let policy = PolicySpec {
+            name: "on-alert".into(),
+            condition: Condition::Alert { alert: "low".into() },
+            window: Span::from_hours(1),
+            for_windows: 1,
+            action,
+        };
+        let hour = |hours| Timestamp(0) + Span::from_hours(hours);
+        let mut state = PolicyState::default();
+        let mut at =
+            |version: &str, hours| state.decide_alert(&policy, version, hour(0), hour(hours));
+        // It began long ago and fires now.
+        assert_eq!(at("v1", 100), Decision::Retrain);
+        assert_eq!(at("v1", 105), Decision::Hold(Hold::InCooldown));
+        assert_eq!(at("v2", 105), Decision::Hold(Hold::InCooldown));
+        assert_eq!(at("v2", 106), Decision::Retrain);
+        assert_eq!(state.firing.len(), 2);
+        state.resolve_alert("v1");
+        assert_eq!(state.firing.keys().collect::<Vec<_>>(), ["v2"]);
+        for number in 0..2 * ALERT_VERSIONS_MAX {
+            state.decide_alert(&policy, &format!("x{number}"), hour(0), hour(106));
+        }
+        assert_eq!((state.last.len(), state.firing.len()), (256, 256));
+    }
+}

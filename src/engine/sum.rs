@@ -1,5 +1,6 @@
 //! A window of one version: the sum of its panes over all shards.
 
+use super::metric::Metric;
 use super::model_shard::Partial;
 use super::pane::{Pane, PaneKey, VersionPane, stages_seen};
 use super::sketch::feature::{FeatureSketch, merge_features};
@@ -99,6 +100,39 @@ pub fn slices(shards: &[&Partial], range: Range<'_>) -> BTreeMap<SliceKey, Slice
         sum.cells = sum.cells.take().filter(|cells| !cells.is_empty());
     }
     sums
+}
+
+/// The same, with what one metric needs.
+pub fn slices_for(
+    metric: Metric,
+    shards: &[&Partial],
+    range: Range<'_>,
+) -> BTreeMap<SliceKey, SliceSum> {
+    if !metric.is_of_counts() {
+        return slices(shards, range);
+    }
+    let mut sums: BTreeMap<SliceKey, SliceSum> = BTreeMap::new();
+    for (_, _, pane, _) in panes(shards, range) {
+        for (key, slice) in &pane.slices {
+            let sum = sums.entry(*key).or_default();
+            sum.predictions += slice.predictions;
+            for cells in slice.stages.iter().flatten() {
+                match &mut sum.cells {
+                    Some(mine) => mine.merge_counts(cells),
+                    None => sum.cells = Some(cells.counts()),
+                }
+            }
+        }
+    }
+    for sum in sums.values_mut() {
+        sum.cells = sum.cells.take().filter(|cells| !cells.is_empty());
+    }
+    sums
+}
+
+/// How many slices of panes `slices` would add up.
+pub fn slices_work(shards: &[&Partial], range: Range<'_>) -> usize {
+    panes(shards, range).map(|(_, _, pane, _)| pane.slices.len()).sum()
 }
 
 /// The distributions of a window.

@@ -20,7 +20,7 @@ use super::kafka::{
 use super::kafka_context::{Context, Rebalance};
 use super::kafka_lookup::{Client, Job, Lookup, Resolved};
 use super::kafka_partitions::Partition;
-use super::kafka_queue::TopicQueue;
+use super::kafka_queue::PartitionQueue;
 use super::kafka_settings::describe;
 
 /// How often topics are looked for while one is missing or nobody answers, and otherwise.
@@ -124,7 +124,13 @@ impl KafkaSource {
             offsets.push((one.at, offset));
         }
         self.resolving.clear();
-        self.take_over(resolved);
+        // Queues before the assignment, so that nothing flows elsewhere; and again after it, for
+        // librdkafka cuts a partition off when it gets to giving it up, which may be later than
+        // a new assignment.
+        let consumer = self.consumer();
+        let queue =
+            |one: &Resolved| PartitionQueue::new(consumer, &self.topics[one.at.topic], one.at);
+        self.queues = resolved.iter().filter_map(queue).collect();
         if let Err(error) = self.consumer().assign(&list) {
             // librdkafka refuses only when it is closing or has failed for good.
             let message = describe(&error);
@@ -135,22 +141,11 @@ impl KafkaSource {
         for (one, &(at, offset)) in resolved.iter().zip(&offsets) {
             self.partitions.insert(at, Partition::new(offset, one.log_end));
         }
-        self.take_over(resolved);
+        self.queues.iter().for_each(PartitionQueue::take_over);
         self.status.assigned = true;
         self.log_ends_due = clock::monotonic();
         tracing::info!(partitions = offsets.len(), "reading partitions");
         handler.event(SourceEvent::Assigned(&offsets));
-    }
-
-    /// Lets what is read of these partitions flow into their topics' queues. Before they are
-    /// assigned, so that nothing flows elsewhere; and after it, for librdkafka cuts a partition off
-    /// when it gets to giving it up, which may be later than a new assignment.
-    fn take_over(&self, resolved: &[Resolved]) {
-        for Resolved { at, .. } in resolved {
-            if let Some(queue) = self.queues.get(at.topic) {
-                queue.take_over(at.partition);
-            }
-        }
     }
 
     pub(super) fn take_counts(
@@ -202,7 +197,7 @@ impl KafkaSource {
         let started = start_consumer(&self.settings, &self.topics, self.options.membership);
         match started {
             Ok((consumer, lookup)) => {
-                self.queues = TopicQueue::of_topics(&consumer, &self.topics);
+                self.queues.clear();
                 let old = self.consumer.replace(consumer).expect("it is not closed");
                 let old_lookup = std::mem::replace(&mut self.lookup, lookup);
                 self.lookup.supersede(self.generation);

@@ -13,6 +13,8 @@ pub(super) struct Partition {
     position: i64,
     pub log_end: i64,
     pub paused: bool,
+    /// It has its records, and waits for others: see `KafkaSource::hold_back`.
+    pub held: bool,
     pub last_record_time: Option<Timestamp>,
     pub confirmed_at: Option<Timestamp>,
     /// It has more records, but since then hands out none though nothing else is queued.
@@ -26,6 +28,7 @@ impl Partition {
             position: next,
             log_end,
             paused: false,
+            held: false,
             last_record_time: None,
             confirmed_at: None,
             starved_since: None,
@@ -62,7 +65,7 @@ impl Partition {
     /// Called each time `log_end` is fresh from a broker. `drained`: since the last time a poll has
     /// found nothing queued, so records of other partitions are not what it waits behind.
     pub fn is_stalled(&mut self, drained: bool, now: Instant, after: Duration) -> bool {
-        if self.paused || self.position >= self.log_end || !drained {
+        if self.paused || self.held || self.position >= self.log_end || !drained {
             self.starved_since = None;
             return false;
         }
@@ -75,7 +78,7 @@ impl Partition {
             at,
             position: self.position,
             log_end: self.log_end,
-            paused: self.paused,
+            paused: self.paused || self.held,
             last_record_time: self.last_record_time,
             confirmed_at: self.confirmed_at,
         }
@@ -109,6 +112,14 @@ impl Partitions {
 
     pub fn clear(&mut self) {
         self.topics.iter_mut().for_each(Vec::clear);
+    }
+
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (TopicPartition, &mut Partition)> {
+        self.topics.iter_mut().enumerate().flat_map(|(topic, partitions)| {
+            (0..).zip(partitions).filter_map(move |(partition, state)| {
+                state.as_mut().map(|state| (TopicPartition { topic, partition }, state))
+            })
+        })
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (TopicPartition, &Partition)> {

@@ -1,4 +1,5 @@
-//! One poll: what the client has to say, then the records of the topics that are not held back.
+//! One poll: what the client has to say, then the records of the partitions that are not
+//! held back.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,9 @@ use crate::engine::time::Timestamp;
 
 /// A static member that is fenced again within this time has a rival of the same name.
 const FENCED_AGAIN: Duration = Duration::from_secs(300);
+
+/// Of a partition that has so many, one poll takes at least this many: large batches cost less.
+const SHARE_MIN: usize = 1_024;
 
 impl KafkaSource {
     /// Lets the client do what it has to, and takes what it hands out itself: its errors; records
@@ -40,20 +44,23 @@ impl KafkaSource {
         count
     }
 
-    /// Takes what has come for the topics that are not held back, each its share.
+    /// Takes what has come of the partitions that are not held back, each its share.
     pub(super) fn drain_queues(&mut self, max: usize, handler: &mut dyn SourceHandler) -> usize {
         let mut queues = std::mem::take(&mut self.queues);
-        let open = self.held_back.iter().filter(|held| !**held).count();
-        let share = max.div_ceil(open.max(1));
+        let open = self.partitions.iter().filter(|(_, state)| !state.held).count();
+        let share = max.div_ceil(open.max(1)).max(SHARE_MIN);
         let (mut count, mut taken, mut all) = (0, 0, true);
-        self.turn = (self.turn + 1) % self.topics.len().max(1);
+        self.turn = self.turn.wrapping_add(1);
         for step in 0..queues.len() {
-            let topic = (self.turn + step) % queues.len();
-            let mut left = if self.held_back[topic] { 0 } else { share.min(max - taken) };
+            let turn = self.turn.wrapping_add(step) % queues.len();
+            let queue = &mut queues[turn];
+            let at = queue.at;
+            let held = self.partitions.get_mut(at).is_some_and(|state| state.held);
+            let mut left = if held { 0 } else { share.min(max.saturating_sub(taken)) };
+            all &= left > 0 || held;
             while left > 0 {
-                let drained = queues[topic].drain(left, |found| match found {
+                let drained = queue.drain(left, |found| match found {
                     Ok(message) => {
-                        let at = TopicPartition { topic, partition: message.partition() };
                         let record = Record {
                             partition: message.partition(),
                             offset: message.offset(),
@@ -68,11 +75,11 @@ impl KafkaSource {
                 });
                 taken += drained;
                 left -= drained;
+                all &= left > 0;
                 if drained == 0 {
                     break;
                 }
             }
-            all &= left > 0 || self.held_back[topic];
         }
         self.drained |= all;
         self.shown |= count > 0;

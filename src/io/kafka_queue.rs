@@ -1,9 +1,9 @@
-//! Queues of librdkafka's that hold the records of one topic, taken out many at a time.
+//! Queues of librdkafka's that hold the records of one partition, taken out many at a time.
 //!
 //! The only unsafe code of this program. The client library hands records out one by one, with a
 //! lock, two looks at the clock and an allocation each; many at a time they cost a third of that.
-//! And with a queue for each topic the source decides which topic goes on: what is not taken out
-//! stays where it is, and librdkafka stops fetching when it holds enough. (Pausing a partition
+//! And with a queue for each partition the source decides which of them goes on: what is not taken
+//! out stays where it is, and librdkafka stops fetching when it holds enough. (Pausing a partition
 //! instead throws away what was fetched.)
 //!
 //! Invariants: a queue is gone before its client is, for it holds the client; a message is
@@ -22,52 +22,47 @@ use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode;
 
+use super::kafka::TopicPartition;
 use super::kafka_lookup::Client;
 use crate::decode::record::Headers;
 
 /// Records that are taken out at a time.
-const BATCH: usize = 1_024;
+const BATCH: usize = 256;
 
-/// The records of one topic.
-pub(super) struct TopicQueue {
+/// The records of one partition.
+pub(super) struct PartitionQueue {
+    pub at: TopicPartition,
     queue: NonNull<native::rd_kafka_queue_t>,
     topic: CString,
     client: Arc<Client>,
-    /// Room for a batch; what lies in it is meaningless between calls.
-    room: Box<[*mut native::rd_kafka_message_t]>,
 }
 
-// SAFETY: librdkafka's queues may be used from any thread; the pointers in `room` are not used
-// between calls.
-unsafe impl Send for TopicQueue {}
+// SAFETY: librdkafka's queues may be used from any thread.
+unsafe impl Send for PartitionQueue {}
 
-impl TopicQueue {
-    /// A queue a topic, that nothing flows into yet; none if one cannot be made. Then the client
-    /// hands the records out.
-    pub fn of_topics(client: &Arc<Client>, topics: &[String]) -> Vec<Self> {
-        let queues: Option<_> = topics.iter().map(|topic| Self::new(client, topic)).collect();
-        queues.unwrap_or_default()
-    }
-
-    fn new(client: &Arc<Client>, topic: &str) -> Option<Self> {
+impl PartitionQueue {
+    /// A queue that the partition flows into from now on. `None` if there can be none: then the
+    /// client hands the records out.
+    pub fn new(client: &Arc<Client>, topic: &str, at: TopicPartition) -> Option<Self> {
         let topic = CString::new(topic).ok()?;
         // SAFETY: the client's handle is alive, we have a reference to the client.
         let queue = unsafe { native::rd_kafka_queue_new(client.client().native_ptr()) };
-        Some(Self {
-            queue: NonNull::new(queue)?,
-            topic,
-            client: Arc::clone(client),
-            room: vec![null_mut(); BATCH].into(),
-        })
+        let queue = Self { at, queue: NonNull::new(queue)?, topic, client: Arc::clone(client) };
+        queue.take_over();
+        Some(queue)
     }
 
-    /// Lets a partition flow into this queue, with what it holds already. Can be repeated at will.
-    pub fn take_over(&self, partition: i32) {
+    /// Lets the partition flow into this queue, with what it holds already. May be repeated.
+    pub fn take_over(&self) {
         let handle = self.client.client().native_ptr();
         // SAFETY: the handle is alive; the name ends with a zero; the partition's queue is ours to
         // destroy, which gives up our reference to it and not the queue.
         unsafe {
-            let from = native::rd_kafka_queue_get_partition(handle, self.topic.as_ptr(), partition);
+            let from = native::rd_kafka_queue_get_partition(
+                handle,
+                self.topic.as_ptr(),
+                self.at.partition,
+            );
             if let Some(from) = NonNull::new(from) {
                 native::rd_kafka_queue_forward(from.as_ptr(), self.queue.as_ptr());
                 native::rd_kafka_queue_destroy(from.as_ptr());
@@ -82,21 +77,25 @@ impl TopicQueue {
         max: usize,
         mut each: impl FnMut(Result<Taken<'_>, KafkaError>),
     ) -> usize {
-        let max = max.min(self.room.len());
-        // SAFETY: the queue is alive, and `room` has place for `max` pointers.
+        // SAFETY: the queue is alive.
+        if unsafe { native::rd_kafka_queue_length(self.queue.as_ptr()) } == 0 {
+            return 0;
+        }
+        let mut room = [null_mut(); BATCH];
+        // SAFETY: the queue is alive, and `room` has place for so many pointers.
         let count = unsafe {
             native::rd_kafka_consume_batch_queue(
                 self.queue.as_ptr(),
                 0,
-                self.room.as_mut_ptr(),
-                max,
+                room.as_mut_ptr(),
+                max.min(BATCH),
             )
         };
         // Less than none: there was an error, which librdkafka tells in another way too.
         let count = usize::try_from(count).unwrap_or(0);
-        let mut left = Left(&self.room[..count]);
+        let mut left = Left(&room[..count]);
         while let Some(message) = left.next() {
-            each(self.look_at(&message.0));
+            each(self.look_at(message.0));
         }
         count
     }
@@ -127,7 +126,7 @@ impl TopicQueue {
     }
 }
 
-impl Drop for TopicQueue {
+impl Drop for PartitionQueue {
     fn drop(&mut self) {
         // SAFETY: it is ours, and its client is still there.
         unsafe { native::rd_kafka_queue_destroy(self.queue.as_ptr()) }

@@ -16,7 +16,7 @@ use super::kafka::{
 use super::kafka_assignment::{COUNTS_EVERY, COUNTS_EVERY_MISSING, start_consumer};
 use super::kafka_lookup::{Answer, Asked, Client, Job, Lookup, partition_count};
 use super::kafka_partitions::Partitions;
-use super::kafka_queue::TopicQueue;
+use super::kafka_queue::PartitionQueue;
 use super::kafka_settings::describe;
 use crate::engine::time::Timestamp;
 
@@ -40,12 +40,10 @@ pub struct KafkaSource {
     pub(super) consumer: Option<Arc<Client>>,
     pub(super) lookup: Lookup,
     pub(super) partitions: Partitions,
-    /// One a topic, of this consumer.
-    pub(super) queues: Vec<TopicQueue>,
-    /// The topic whose turn it is to be first.
+    /// One a partition, of this consumer.
+    pub(super) queues: Vec<PartitionQueue>,
+    /// Whose turn it is to be first.
     pub(super) turn: usize,
-    /// Topics that wait for others, see [`Self::hold_back`].
-    pub(super) held_back: Vec<bool>,
     /// Counts assignments, so that a late answer is not taken for this one's.
     pub(super) generation: u64,
     /// A Resolve job is under way for this assignment.
@@ -80,16 +78,14 @@ impl KafkaSource {
     ) -> Result<Self, SourceError> {
         settings.check()?;
         let (consumer, lookup) = start_consumer(&settings, &topics, options.membership)?;
-        let queues = TopicQueue::of_topics(&consumer, &topics);
         let now = clock::monotonic();
         let status =
             SourceStatus { partition_counts: vec![None; topics.len()], ..SourceStatus::default() };
         Ok(Self {
             settings,
             partitions: Partitions::new(topics.len()),
-            queues,
+            queues: Vec::new(),
             turn: 0,
-            held_back: vec![false; topics.len()],
             topics,
             options,
             consumer: Some(consumer),
@@ -125,10 +121,7 @@ impl KafkaSource {
 
     /// The partitions that are being read, in order.
     pub fn partitions(&self) -> impl Iterator<Item = PartitionStatus> + '_ {
-        self.partitions.iter().map(|(at, partition)| {
-            let status = partition.status(at);
-            PartitionStatus { paused: status.paused || self.held_back[at.topic], ..status }
-        })
+        self.partitions.iter().map(|(at, partition)| partition.status(at))
     }
 
     /// Waits up to `timeout` for records, and hands out up to `max` of them with everything else
@@ -232,14 +225,12 @@ impl KafkaSource {
                 state.confirmed_at = Some(asked_at);
                 handler.event(SourceEvent::EndReached { at, offset, confirmed_at: asked_at });
             }
-            // What is held back has its records, and waits.
-            let drained = drained && !self.held_back[at.topic];
-            if drained
-                && !state.is_at_end()
-                && let Some(queue) = self.queues.get(at.topic)
-            {
-                // It may have been cut off, see `take_over` of an assignment.
-                queue.take_over(at.partition);
+            if drained && !state.held && !state.is_at_end() {
+                // It may have been cut off, see `assign`.
+                self.queues
+                    .iter()
+                    .filter(|queue| queue.at == at)
+                    .for_each(PartitionQueue::take_over);
             }
             stalled += usize::from(state.is_stalled(drained, now, self.stalled_after));
         }
@@ -342,10 +333,12 @@ impl KafkaSource {
         self.set_paused(partitions, false);
     }
 
-    /// Lets these topics wait, one flag each: no records of them are handed out until they are let
-    /// go. Unlike a pause it costs nothing, and may change at every poll.
-    pub fn hold_back(&mut self, topics: &[bool]) {
-        self.held_back.copy_from_slice(topics);
+    /// Lets these partitions wait, and all others go on: no records of them are handed out. Unlike
+    /// a pause it costs nothing, and may change at every poll.
+    pub fn hold_back(&mut self, partitions: &[TopicPartition]) {
+        for (at, state) in self.partitions.iter_mut() {
+            state.held = partitions.contains(&at);
+        }
     }
 
     fn set_paused(&mut self, partitions: &[TopicPartition], paused: bool) {

@@ -46,7 +46,8 @@ export function known(paths) {
 
 /**
  * Polls what `wanted()` names (`{ key: path }`, a path may be null) and hands `{ key: { data, error } }` to `show`,
- * with `{ at, since }`: when the daemon last answered, and since when it does not (null: it does).
+ * with `{ at, since }`: when the daemon last answered, and since when it does not (null: it does). What `show` returns
+ * is the time to the next poll in milliseconds, if it is to be another than usual.
  */
 export class Poller {
   constructor(wanted, show) {
@@ -83,7 +84,7 @@ export class Poller {
     if (turn !== this.turn) return;
     if (answered > 0) this.connection = { at: Date.now(), since: null };
     else this.connection = { ...this.connection, since: this.connection.since ?? Date.now() };
-    this.show(Object.fromEntries(answers), this.connection);
-    this.timer = setTimeout(() => { if (!document.hidden && turn === this.turn) this.poll(turn); }, EVERY);
+    const delay = this.show(Object.fromEntries(answers), this.connection) ?? EVERY;
+    this.timer = setTimeout(() => { if (!document.hidden && turn === this.turn) this.poll(turn); }, delay);
   }
 }

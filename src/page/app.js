@@ -19,6 +19,8 @@ const OF_MODEL = { drift, features: feature, slices, labels, policies };
 const top = document.getElementById('top');
 const main = document.getElementById('main');
 const announce = document.getElementById('announce');
+/** Milliseconds to the next question while the first numbers are awaited. */
+const SOON = 300;
 
 /** What the page shows now; `asked` are the paths behind `answers`. */
 const state = { route: current(), answers: {}, asked: {}, connection: { at: null, since: null }, place: null };
@@ -53,7 +55,15 @@ const poller = new Poller(() => {
   tellHealth();
   // The first answer may say what else is needed.
   if (JSON.stringify(wanted()) !== JSON.stringify(state.asked)) poller.now();
+  return awaitsFirst() ? SOON : undefined;
 });
+
+/** A daemon that has just begun will have its first numbers any moment. */
+function awaitsFirst() {
+  const { status, all, model: one } = state.answers;
+  const models = all?.data?.models ?? (one?.data ? [one.data] : []);
+  return now() - status?.data?.started_at < 60 && models.some(({ headline, sparkline }) => headline === null || sparkline.ends.length < 3);
+}
 
 /** The daemon's clock, so that a wrong clock here does no harm. */
 function now() {

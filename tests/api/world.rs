@@ -18,10 +18,11 @@ use tidemark::io::kafka::Membership;
 
 pub const SCRIPT: &str = "<script>alert(\"v1\")</script>\n'";
 pub const FEATURE: &str = "marital\" onload='x' <b>&amp;";
+/// As long as a version may be.
 pub const LONG: &str = concat!(
-    "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123",
-    "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123",
-    "0123456789012345678901234567890123456789",
+    "01234567890123456789012345678901234567890123456789012345678901234567890123456789",
+    "01234567890123456789012345678901234567890123456789012345678901234567890123456789",
+    "01234567890123456789012345678901234567890123456789012345678901234567890123456789"
 );
 const WINDOW: Span = Span::from_mins(5);
 const ROWS: usize = 200;
@@ -104,7 +105,8 @@ impl World {
              start: earliest\n    predictions: {{ topic: p, format: json, fields: {{ id: /id, \
              event_time: {{ path: /t, unit: us }}, version: /v, score: /s, features: /f }} }}\n    \
              labels: {{ topic: l, format: json, fields: {{ id: /id, event_time: {{ path: /t, \
-             unit: us }}, label: /y }}, horizon: 10m, lead: 1m, grace: 1m, pending_max: 10000 }}\n    \
+             unit: us }}, label: /y }}, horizon: 10m, lead: 1m, grace: 1m, \
+             pending_max: 10000 }}\n    \
              time: {{ out_of_orderness: 1s, allowed_lateness: 1s, idle_after: 1s, \
              future_tolerance: 1m }}\n    windows: [5m, 1h]\n    \
              reference: {{ default: p.json }}\n    slices: {slice}\n    \
@@ -124,8 +126,8 @@ impl World {
         Daemon::start(plan, options).unwrap()
     }
 
-    /// A window each of a good version, a bad one with a name that means harm, and one whose name is
-    /// long; and records that nobody can read.
+    /// A window each of a good version, a bad one with a name that means harm, and one whose name
+    /// is long; and records that nobody can read.
     pub fn produce(&self) {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", self.cluster.bootstrap_servers());

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use tidemark::compare::dialect::{Dialect, Settings, compare};
 use tidemark::compare::feature::Feature;
 use tidemark::compare::finding::{FeatureFindings, Finding};
@@ -52,29 +53,41 @@ pub fn unpacked(path: &Path) -> String {
     text
 }
 
-pub fn cases() -> Vec<Case> {
-    let text = unpacked(&oracle("cases.jsonl.gz"));
-    let cases: Vec<Case> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert!(cases.len() >= 40, "{} cases", cases.len());
-    cases
+/// All cases, each with its column.
+pub fn cases() -> &'static [(Case, Feature)] {
+    static CASES: LazyLock<Vec<(Case, Feature)>> = LazyLock::new(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let text = unpacked(&oracle("cases.jsonl.gz"));
+        let case = |line: &str| {
+            let case: Case = serde_json::from_str(line).unwrap();
+            let feature = case.feature(folder.path());
+            (case, feature)
+        };
+        text.lines().map(case).collect()
+    });
+    assert!(CASES.len() >= 40, "{} cases", CASES.len());
+    &CASES
 }
 
 impl Case {
     /// The case's column, read from files as the command reads them.
-    pub fn feature(&self) -> Feature {
-        let folder = tempfile::tempdir().unwrap();
+    fn feature(&self, folder: &Path) -> Feature {
         let file = |name: &str, values: &[Value]| {
-            let mut lines = String::new();
+            let mut lines = String::from("row,x\n");
             for value in values {
-                writeln!(lines, "{{\"x\": {value}}}").unwrap();
+                match value {
+                    Value::Null => lines.push_str("1,\n"),
+                    Value::String(text) => writeln!(lines, "1,{text}").unwrap(),
+                    number => writeln!(lines, "1,{number}").unwrap(),
+                }
             }
-            let path = folder.path().join(name);
+            let path = folder.join(name);
             std::fs::write(&path, lines).unwrap();
             path
         };
         let (reference, current) =
-            (file("reference.jsonl", &self.reference), file("current.jsonl", &self.current));
-        let mut data = read(&args(&reference, &current, &[])).unwrap();
+            (file("reference.csv", &self.reference), file("current.csv", &self.current));
+        let mut data = read(&args(&reference, &current, &["--feature", "x"])).unwrap();
         assert_eq!(data.features.len(), 1, "{}: {:?}", self.id, data.left_out);
         data.features.remove(0)
     }

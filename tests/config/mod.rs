@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests, too")]
 
 mod bad;
+mod edges;
 mod good;
 mod profiles;
 

@@ -2,6 +2,7 @@
 
 mod adult;
 mod alertmanager;
+mod catch_up;
 mod census;
 mod daemon;
 mod faults;

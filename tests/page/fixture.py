@@ -78,11 +78,11 @@ def summary(world, model, now):
     estimate = None if fresh else world.estimate(model, ends[-3], now)
     reasons = []
     if condition == "bad":
-        reasons = [{"kind": "policy", "policy": "accuracy-fell", "version": "v7",
+        reasons = [{"kind": "policy_firing", "policy": "accuracy-fell", "version": "v7",
                     "text": f"accuracy-fell is firing for v7: accuracy {estimate['value']:.3f} is below 0.83"},
                    {"kind": "drift", "feature": world.features[0], "version": "v7",
                     "text": f"{world.features[0]} has drifted: js 0.21"},
-                   {"kind": "webhook", "text": "the webhook trainer was given up after 3 days"}]
+                   {"kind": "request_given_up", "text": "the webhook trainer was given up after 3 days"}]
     if condition == "warning":
         reasons = [{"kind": "labels_silent", "text": "no labels for 2 hours"}]
     if fresh:

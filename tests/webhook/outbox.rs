@@ -298,3 +298,28 @@ fn killed_between_any_two_steps_it_asks_once_and_never_too_early() {
         }
     }
 }
+
+#[test]
+fn an_outbox_that_goes_on_elsewhere_waits_for_the_attempts_under_way() {
+    let mut outbox = Outbox::new();
+    for hour in [1, 2] {
+        outbox.enqueue(request("trainer", hour), START, GIVE_UP_AFTER);
+        outbox.confirm(outbox.mark());
+        if hour == 1 {
+            assert_eq!(outbox.due(START).len(), 1);
+        }
+    }
+    let first = request("trainer", 1).id;
+    assert!(outbox.is_durable(&first) && !outbox.is_durable("another"));
+    outbox.enqueue(request("trainer", 3), START, GIVE_UP_AFTER);
+    assert!(!outbox.is_durable(&request("trainer", 3).id));
+    let bytes = postcard::to_allocvec(&outbox).unwrap();
+    let mut next: Outbox = postcard::from_bytes(&bytes).unwrap();
+    let mut in_flight = outbox.in_flight().clone();
+    in_flight.insert("gone".into(), START);
+    next.resume(in_flight);
+    let due: Vec<_> = next.due(START).into_iter().map(|attempt| attempt.id).collect();
+    assert_eq!(due.len(), 2);
+    assert!(!due.contains(&first), "it is under way");
+    assert_eq!(next.record(&first, Outcome::Delivered { status: 200 }, START), Recorded::Sent);
+}

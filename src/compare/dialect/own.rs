@@ -1,5 +1,5 @@
-//! Our own dialect: the daemon's definitions (`engine::drift`, over the bins that `tidemark profile`
-//! would make of the reference), and exact where the daemon has a bound.
+//! Our own dialect: the daemon's definitions (`engine::drift`, over the bins that `tidemark
+//! profile` would make of the reference), and exact where the daemon has a bound.
 //!
 //! Thresholds know the number of rows. With phi^2 the sum over k bins of (q - p)^2 / p, the
 //! two-sample chi-square statistic of n and N independent rows follows about a noncentral

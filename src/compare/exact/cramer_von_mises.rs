@@ -58,7 +58,7 @@ fn limit(x: f64) -> f64 {
         total += term;
         k += 1.0;
         // The terms fall fast; the bound on their number only guards the loop.
-        if !(term.abs() >= 1e-7) || k > 10_000.0 {
+        if term.abs() < 1e-7 || term.is_nan() || k > 10_000.0 {
             return total;
         }
     }

@@ -103,10 +103,9 @@ fn rotate(a: &mut Matrix, vectors: &mut Matrix, p: usize, q: usize) {
         let (x, y) = (row[p], row[q]);
         (row[p], row[q]) = (c * x - s * y, s * x + c * y);
     }
-    for at in 0..4 {
-        let (x, y) = (a[p][at], a[q][at]);
-        (a[p][at], a[q][at]) = (c * x - s * y, s * x + c * y);
-    }
+    let (row_p, row_q) = (a[p], a[q]);
+    a[p] = std::array::from_fn(|at| c * row_p[at] - s * row_q[at]);
+    a[q] = std::array::from_fn(|at| s * row_p[at] + c * row_q[at]);
     for row in vectors.iter_mut() {
         let (x, y) = (row[p], row[q]);
         (row[p], row[q]) = (c * x - s * y, s * x + c * y);

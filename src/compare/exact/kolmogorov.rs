@@ -1,6 +1,7 @@
 //! Probabilities of the two-sample Kolmogorov-Smirnov statistic, as `scipy.stats.ks_2samp` chooses
 //! them.
 
+use crate::engine::detector::equal_size_p;
 use statrs::function::gamma::ln_gamma;
 use std::f64::consts::PI;
 
@@ -27,7 +28,7 @@ fn exact(d: f64, n: usize, m: usize) -> Option<f64> {
         return Some(1.0);
     }
     let p = match n == m {
-        true => outside_square(n as f64, h),
+        true => equal_size_p(n as f64, h),
         false => outside_band(n.max(m), n.min(m), divisor, h),
     };
     (0.0..=1.0).contains(&p).then_some(p)
@@ -35,23 +36,6 @@ fn exact(d: f64, n: usize, m: usize) -> Option<f64> {
 
 fn greatest_common_divisor(a: usize, b: usize) -> usize {
     if b == 0 { a } else { greatest_common_divisor(b, a % b) }
-}
-
-/// Equal sizes: the share of paths from (0, 0) to (n, n) that touch a diagonal h away.
-fn outside_square(n: f64, h: f64) -> f64 {
-    let mut p = 0.0;
-    let mut k = (n / h).floor();
-    while k >= 0.0 {
-        let mut ratio = 1.0;
-        let mut j = 0.0;
-        while j < h {
-            ratio *= (n - k * h - j) / (n + k * h + j + 1.0);
-            j += 1.0;
-        }
-        p = ratio * (1.0 - p);
-        k -= 1.0;
-    }
-    2.0 * p
 }
 
 /// Sizes m > n: the probability that a path leaves the band of half width h, column by column.
@@ -106,7 +90,7 @@ pub fn one_sample(d: f64, n: f64) -> f64 {
         2.0 * (1.0 - d).powf(n)
     } else if d >= 0.5 || squared >= if n <= 140.0 { 4.0 } else { 2.2 } {
         2.0 * one_sided(d, n)
-    } else if n <= 140.0 || n * d.powf(1.5) <= 1.4 {
+    } else if n <= 140.0 || (n <= 100_000.0 && n * d.powf(1.5) <= 1.4) {
         1.0 - durbin_matrix(d, n)
     } else {
         1.0 - pelz_good(d, n)
@@ -150,10 +134,10 @@ fn durbin_matrix(d: f64, n: f64) -> f64 {
     if 2.0 * h - 1.0 > 0.0 {
         matrix[size - 1][0] += (2.0 * h - 1.0).powi(size as i32);
     }
-    for i in 0..size {
-        for j in 0..size {
+    for (i, row) in matrix.iter_mut().enumerate() {
+        for (j, cell) in row.iter_mut().enumerate() {
             for factor in 1..=(i + 1).saturating_sub(j) {
-                matrix[i][j] /= factor as f64;
+                *cell /= factor as f64;
             }
         }
     }

@@ -24,7 +24,8 @@ pub fn runs(reference: &[f64], current: &[f64]) -> Vec<(u64, u64)> {
 
 /// P that the reference is stochastically *less* than the current sample
 /// (`scipy.stats.mannwhitneyu(reference, current, alternative="less")`): exact where a side has at
-/// most 8 rows (the other at most 20,000) and no two values are equal, else normal with corrections for ties and continuity.
+/// most 8 rows (the other at most 20,000) and no two values are equal, else normal with corrections
+/// for ties and continuity.
 pub fn mann_whitney_less(reference: &[f64], current: &[f64]) -> f64 {
     let (n, m) = (reference.len(), current.len());
     let (n_f, m_f) = (n as f64, m as f64);

@@ -10,6 +10,7 @@ use crate::decode::record::{NoHeaders, Record};
 use crate::engine::reference::{
     CategoricalReference, Category, Distribution, FeatureReference, NumericReference, Profile,
 };
+use crate::engine::state::SnapshotKind;
 use crate::engine::time::{Span, Timestamp};
 use crate::io::checkpoint::{Store, StoreOptions};
 use crate::io::clock;
@@ -102,6 +103,43 @@ fn profile(size: Size) -> Profile {
     }
 }
 
+const MODEL: &str = "
+  - name: @NAME
+    task: binary
+    positive_class: '1'
+    start: earliest
+    slice_values_max: 100
+    predictions:
+      topic: p
+      format: json
+      fields:
+        id: /id
+        event_time: { path: /t, unit: s }
+        model: /m
+        version: /v
+        score: /s
+        features: /f
+    labels:
+      topic: l
+      format: json
+      fields: { id: /id, event_time: { path: /t, unit: s }, label: /y }
+      horizon: 2d
+      pending_max: 1000000
+    time: { out_of_orderness: 0s, allowed_lateness: 0s, future_tolerance: 7d }
+    windows: [5m, { size: 1h, every: 5m }, { size: 1d, every: 1h }]
+    reference: { default: profile.json }
+    slices: [@SLICES]
+    show: { support_min: 1, coverage_min: 0 }
+    policies:
+      - name: fell
+        metric: accuracy
+        window: 1h
+        below: 0.85
+        label_age: 5m
+        min_labels: 10
+        action: { retrain: trainer, act_within: 400d }
+";
+
 fn plan(size: Size, state: &Path) -> Plan {
     let mut yaml = format!(
         "kafka: {{ bootstrap_servers: \"127.0.0.1:1\", group_id: g }}\n\
@@ -111,22 +149,8 @@ fn plan(size: Size, state: &Path) -> Plan {
     );
     for model in 0..size.models {
         let slices: Vec<String> = (0..size.sliced).map(|at| format!("category-{at}")).collect();
-        write!(
-            yaml,
-            "  - name: m{model}\n    task: binary\n    positive_class: '1'\n    start: earliest\n    \
-             slice_values_max: 100\n    predictions: {{ topic: p, format: json, fields: {{ id: /id, \
-             event_time: {{ path: /t, unit: s }}, model: /m, version: /v, score: /s, \
-             features: /f }} }}\n    labels: {{ topic: l, format: json, fields: {{ id: /id, \
-             event_time: {{ path: /t, unit: s }}, label: /y }}, horizon: 2d, pending_max: 1000000 }}\n    \
-             time: {{ out_of_orderness: 0s, allowed_lateness: 0s, future_tolerance: 7d }}\n    \
-             windows: [5m, {{ size: 1h, every: 5m }}, {{ size: 1d, every: 1h }}]\n    \
-             reference: {{ default: profile.json }}\n    slices: [{}]\n    show: {{ support_min: 1, \
-             coverage_min: 0 }}\n    policies: [{{ name: fell, metric: accuracy, window: 1h, \
-             below: 0.7, label_age: 5m, min_labels: 10, action: {{ retrain: trainer, \
-             act_within: 400d }} }}]\n",
-            slices.join(", ")
-        )
-        .unwrap();
+        let model = MODEL.replace("@NAME", &format!("m{model}"));
+        yaml.push_str(&model.replace("@SLICES", &slices.join(", ")));
     }
     let read = |_: &Path| Ok(profile(size));
     config::load_bytes(Path::new("/nowhere/t.yaml"), yaml.as_bytes(), &|_| None, &read).unwrap()
@@ -267,7 +291,7 @@ fn all() -> Vec<Query> {
 #[test]
 fn what_is_wrong_is_said_first_and_where_and_why() {
     let home = tempfile::tempdir().unwrap();
-    let mut rig = Rig::new(Size { panes: 36, ..SMALL }, home.path());
+    let mut rig = Rig::new(Size { panes: 40, ..SMALL }, home.path());
     rig.run();
     let summaries = rig.summaries();
     assert_eq!(summaries.len(), 3);
@@ -368,6 +392,9 @@ fn every_answer_is_there_for_large_models_too() {
     let size = Size { models: 2, features: 20, sliced: 3, values: 50, panes: 4, rows: 150 };
     let mut rig = Rig::new(size, home.path());
     rig.run();
+    let history = &mut rig.held.monitors[0].monitor.history;
+    let bytes = history.save(SnapshotKind::Full).bytes.len();
+    println!("{bytes} bytes of history for {} windows", history.len());
     for query in all() {
         let begun = clock::monotonic();
         let answer = rig.ask(&query).unwrap();

@@ -147,8 +147,14 @@ impl ModelView<'_> {
 
 /// A number as history keeps it, without digits that it does not have.
 pub(super) fn short(value: f32) -> f64 {
-    let digits = format!("{value:.6e}");
-    digits.parse().unwrap_or(f64::from(value))
+    let value = f64::from(value);
+    if value == 0.0 || !value.is_finite() {
+        return value;
+    }
+    // Seven digits in all.
+    let digits = 6 - value.abs().log10().floor() as i32;
+    let scale = 10f64.powi(digits.clamp(-300, 300));
+    (value * scale).round() / scale
 }
 
 fn mark(mark: &Mark) -> HistoryMark {

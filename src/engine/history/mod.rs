@@ -15,6 +15,9 @@
 
 mod save;
 mod slices;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
 
 pub use save::{Restoring, SavedHistory};
 pub use slices::{RankedSlice, SliceTable, gap_bound, rank_slices};
@@ -206,6 +209,13 @@ impl History {
             return false;
         }
         let before = ends.remove(&firing.end).unwrap_or_default();
+        if firing.versions.is_empty() {
+            // Its only predictions gave way to those of another partition.
+            if held {
+                self.unsaved.insert((index, firing.end));
+            }
+            return false;
+        }
         let rows = firing.versions.iter().map(|version| {
             let before = before.get(&version.version);
             (version.version.clone(), Row::of(&self.metrics, firing, version, before))

@@ -12,6 +12,7 @@ mod confusion;
 mod error;
 pub mod interval;
 mod loss;
+pub mod query;
 mod ranking;
 
 use super::estimate::Estimate;
@@ -112,6 +113,20 @@ impl Metric {
         Self::Bias,
         Self::MedianAbsoluteError,
     ];
+
+    /// Whether it follows from `PerformanceCells::counts`: for binary models from the counts by
+    /// decision and label, without losses and bins of scores.
+    pub fn is_of_counts(self) -> bool {
+        !matches!(
+            self,
+            Self::RocAuc
+                | Self::AveragePrecision
+                | Self::LogLoss
+                | Self::Brier
+                | Self::CalibrationError
+                | Self::ExpectedCalibrationError
+        )
+    }
 
     /// The metrics of a task, with the top-k accuracies that it lists.
     pub fn of_task(task: &Task) -> Vec<Self> {
@@ -284,6 +299,30 @@ mod tests {
         for wrong in ["top_0_accuracy", "top_65_accuracy", "top_02_accuracy", "top_+2_accuracy"] {
             assert!(wrong.parse::<Metric>().is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn metrics_of_counts_follow_from_the_counts_alone_and_the_others_do_not() {
+        use crate::engine::score::Resolution;
+        use crate::engine::sketch::{BinaryOutcome, Outcome, Sign, Sketch};
+        let task =
+            Task::Binary { positive_class: "1".into(), negative_class: None, threshold: 0.5 };
+        let mut whole = PerformanceCells::new(&task, false, Resolution::Coarse);
+        for row in 0..100 {
+            let (score, label) = (f64::from(row) / 100.0, row % 3 == 0);
+            let outcome =
+                BinaryOutcome { score: Some(score), decision: row > 50, label, weight: 1.0 };
+            whole.add(&Outcome::Binary(outcome), Sign::Add);
+        }
+        let mut counts = whole.counts();
+        for metric in Metric::of_task(&task) {
+            let same = estimate(metric, &counts) == estimate(metric, &whole);
+            assert_eq!(same, metric.is_of_counts(), "{metric}");
+        }
+        counts.merge_counts(&whole);
+        whole.merge(&whole.clone());
+        let of = |cells: &PerformanceCells| estimate(Metric::Mcc, cells);
+        assert_eq!(of(&counts), of(&whole));
     }
 
     #[test]

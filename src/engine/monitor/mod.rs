@@ -238,3 +238,39 @@ impl FeatureNote {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::spec::{Action, Condition};
+
+    fn policy(name: &str) -> PolicySpec {
+        PolicySpec {
+            name: name.into(),
+            condition: Condition::Alert { alert: "low".into() },
+            window: Span::from_hours(1),
+            for_windows: 1,
+            action: Action::Alert,
+        }
+    }
+
+    #[test]
+    fn policies_keep_what_they_remember_when_their_order_changes() {
+        let judged = |hours| PolicyState {
+            judged_through: Timestamp(0) + Span::from_hours(hours),
+            ..PolicyState::default()
+        };
+        let note = |at: u16| ((at, Timestamp(0), "v1".to_owned()), Vec::new());
+        let mut state = MonitorState {
+            policies: vec![judged(1), judged(2), judged(3)],
+            notes: [note(0), note(1), note(2)].into(),
+            ..MonitorState::default()
+        };
+        let names = ["a", "b", "c"].map(str::to_owned);
+        state.arrange_policies(&names, &[policy("c"), policy("new"), policy("a")]);
+        assert_eq!(state.policies, [judged(3), PolicyState::default(), judged(1)]);
+        assert_eq!(state.notes, [note(2), note(0)].into());
+        state.arrange_policies(&[], &[]);
+        assert!(state.policies.is_empty() && state.notes.is_empty());
+    }
+}

@@ -28,7 +28,7 @@ impl Monitor {
         for version in firing.versions.iter().map(|version| version.version.as_str()) {
             if self.history.wants_slices(key, step, version) {
                 let range = Range { version, start: firing.start, end: firing.end };
-                let ranked = rank_slices(metric, &sum::slices(shards, range));
+                let ranked = rank_slices(metric, &sum::slices_for(metric, shards, range));
                 self.history.sliced(key, version, &ranked);
             }
         }

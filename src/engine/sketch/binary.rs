@@ -148,6 +148,15 @@ impl<W: Weighting> Sums<W> {
         self.clipped.plus(&other.clipped);
     }
 
+    /// The counts by decision and label, without losses and bins.
+    fn counts(&self) -> Self {
+        Self { confusion: self.confusion, ..Self::new(self.resolution) }
+    }
+
+    fn merge_counts(&mut self, other: &Self) {
+        merge_arrays(&mut self.confusion, &other.confusion);
+    }
+
     fn is_empty(&self) -> bool {
         self.bins.is_empty() && self.confusion.iter().all(Group::is_zero)
     }
@@ -191,6 +200,23 @@ impl BinaryCells {
             (AnySums::Plain(sums), AnyTerms::Plain(terms)) => sums.add(terms, sign),
             (AnySums::Weighted(sums), AnyTerms::Weighted(terms)) => sums.add(terms, sign),
             _ => panic!("terms were made for cells with another weighting"),
+        }
+    }
+
+    /// A copy with nothing but the counts by decision and label.
+    pub fn counts(&self) -> Self {
+        Self(match &self.0 {
+            AnySums::Plain(sums) => AnySums::Plain(Box::new(sums.counts())),
+            AnySums::Weighted(sums) => AnySums::Weighted(Box::new(sums.counts())),
+        })
+    }
+
+    /// Adds nothing but these.
+    pub fn merge_counts(&mut self, other: &Self) {
+        match (&mut self.0, &other.0) {
+            (AnySums::Plain(sums), AnySums::Plain(other)) => sums.merge_counts(other),
+            (AnySums::Weighted(sums), AnySums::Weighted(other)) => sums.merge_counts(other),
+            _ => panic!("only cells with the same weighting merge"),
         }
     }
 

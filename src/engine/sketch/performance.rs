@@ -72,6 +72,23 @@ impl PerformanceCells {
         }
     }
 
+    /// A copy with what the metrics need that are `Metric::is_of_counts`: much smaller for a model
+    /// with scores.
+    pub fn counts(&self) -> Self {
+        match self {
+            Self::Binary(cells) => Self::Binary(cells.counts()),
+            Self::Multiclass(_) | Self::Regression(_) => self.clone(),
+        }
+    }
+
+    /// Adds that part of other cells.
+    pub fn merge_counts(&mut self, other: &Self) {
+        match (self, other) {
+            (Self::Binary(cells), Self::Binary(other)) => cells.merge_counts(other),
+            (cells, other) => cells.merge(other),
+        }
+    }
+
     /// Labelled predictions.
     pub fn rows(&self) -> u64 {
         match self {

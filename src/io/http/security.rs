@@ -93,7 +93,11 @@ impl WebFiles {
             return;
         }
         match Self::open(&self.path) {
-            Ok(new) => {
+            Ok(mut new) => {
+                // What changes while it is read is seen the next time.
+                if new.config.files == self.config.files {
+                    new.stamps = stamps;
+                }
                 *self = new;
                 tracing::info!(file = %self.path.display(), "read the web configuration again");
             }

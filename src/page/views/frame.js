@@ -6,6 +6,9 @@ import { clip, clock, span, words } from '../format.js';
 import { badge, choice, empty, link, name, reasonAddress, segments, versionName } from '../parts.js';
 import { address } from '../router.js';
 
+/** Reasons that the summary's three answers tell in full. */
+const ANSWERED = new Set(['policy_firing', 'drift', 'slice']);
+
 const SECTIONS = [
   [null, 'Summary'], ['drift', 'Drift'], ['slices', 'Slices'], ['labels', 'Labels'], ['policies', 'Policies'],
 ];
@@ -49,12 +52,13 @@ export function frame({ route, answers, now }, section, body, controls = ['windo
 
 function head(model, section, route) {
   const kept = { window: route.query.window, version: route.query.version };
+  const others = model.reasons.filter(({ kind }) => !ANSWERED.has(kind)).slice(0, 6);
   return h('div', { class: 'model-head' },
     h('div', { class: 'title-row' },
       h('h1', null, name(model.name)), badge(model.health),
       h('span', { class: 'quiet' }, model.task,
         model.headline ? [' · serving ', versionName(model.headline.version)] : null)),
-    section === null && model.reasons.length ? h('ul', { class: 'reasons' }, model.reasons.slice(0, 6).map((reason, index) => {
+    section === null && others.length ? h('ul', { class: 'reasons' }, others.map((reason, index) => {
       const to = reasonAddress(model.name, reason);
       return h('li', { key: index }, to ? link(h('bdi', null, clip(reason.text, 220)), to) : h('bdi', null, clip(reason.text, 220)));
     })) : null,

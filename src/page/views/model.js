@@ -91,7 +91,7 @@ function sinceWhen(at) {
       fall ? h('p', { class: 'quiet' }, `for ${span(series.ends.at(-1) - fall.since)}, ${fall.windows} window${fall.windows === 1 ? '' : 's'}`) : null,
       h('p', null, versionName(series.version), ' ', words(metric.name), ' ', estimate(latest, metric),
         typeof baseline === 'number' ? h('span', { class: 'quiet' }, ` · baseline ${value(baseline, metric)}`) : null),
-      one.firing.slice(0, 3).map((firing) => h('p', { key: `${firing.policy}${firing.version}` }, badge('bad', 'firing'), ' ',
+      [...one.firing].sort((a, b) => (b.version === series.version) - (a.version === series.version)).slice(0, 3).map((firing) => h('p', { key: `${firing.policy}${firing.version}` }, badge('bad', 'firing'), ' ',
         link(name(firing.policy), sub(at, 'policies')), ' for ', versionName(firing.version), ' since ', atClock(firing.since, now))),
       one.last_request ? h('p', null, '↻ ', link('retraining requested', address(['requests', one.last_request.id], { model: one.name })),
         ' ', when(one.last_request.at, now), ` · ${words(one.last_request.state)}`) : null,
@@ -124,7 +124,7 @@ function forWhom(at) {
           h('p', { class: 'quiet' }, h('strong', null, value(row.estimate?.value, metric)), ' ',
             h('span', { class: 'interval' }, interval(row.estimate, metric)),
             ` · rest ${value(row.rest?.value, metric)} · ${share(row.share, 0)} of all`)),
-        sparkline(row.history?.values ?? [], { width: 72, label: `${words(metric.name)} of ${row.slice.name} over time` })))),
+        sparkline(row.history?.values ?? [], { width: 60, label: `${words(metric.name)} of ${row.slice.name} over time` })))),
       total > 3 ? h('p', null, link(`All ${total} slices`, sub(at, 'slices'))) : h('p', null, link('Slices in detail', sub(at, 'slices'))),
     ];
   }));
@@ -140,7 +140,7 @@ function why(at) {
           h('p', { class: 'quiet' }, `${words(drift.statistic)} `, h('strong', null, effect(row.effect)), statistics(row, drift.statistic),
             row.missing_share > 0 ? ` · ${share(row.missing_share)} missing` : null,
             row.new_share > 0 ? ` · ${share(row.new_share)} new` : null)),
-        sparkline(drift.heat?.features?.[index]?.effect ?? [], { width: 72, zero: true, label: `drift of ${row.feature} over time` })))),
+        sparkline(drift.heat?.features?.[index]?.effect ?? [], { width: 60, zero: true, label: `drift of ${row.feature} over time` })))),
       h('p', null, link(`All ${drift.total} inputs and outputs`, sub(at, 'drift'))),
     ];
   }));

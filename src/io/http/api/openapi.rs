@@ -104,9 +104,9 @@ const PARAMETERS: &[(&str, &str, &str)] = &[
 const DESCRIPTION: &str = "Everything that the page shows. Read only. Times are Unix seconds, \
     lengths of time seconds; what there is no data for is null, never 0. Names from the stream are \
     sent as they are; one longer than 200 characters is cut and ends in an ellipsis and eight \
-    hexadecimal digits, and can be asked for in this form. Every answer has an ETag; `generated_at` \
-    does not count for it. An answer may be a second old. Unknown parameters are refused. New \
-    members may be added; those that are there keep their names and meanings within /api/v1.";
+    hexadecimal digits, and can be asked for in this form. Every answer has an ETag, for which \
+    `generated_at` does not count. An answer may be a second old. Unknown parameters are refused. \
+    New members may be added; those that are there keep their names and meanings within /api/v1.";
 
 static DOCUMENT: LazyLock<String> = LazyLock::new(|| document().to_string());
 
