@@ -87,6 +87,10 @@ def rows():
                query(f"sum(rate(tidemark_dead_letter_failures_total{{{DAEMON}}}[$__rate_interval]))", "lost")], min=0),
         lines("Waiting for the other side", "Predictions that wait for a label, and labels that wait for a prediction.", "short",
               [query(f"tidemark_pending_predictions{{{DAEMON}}}", "{{model}} predictions"), query(f"tidemark_waiting_labels{{{DAEMON}}}", "{{topic}} labels")], min=0, links=PIPELINE),
+        lines("Labels in other partitions", "Share of a sample of ids whose label lies in another partition than their prediction, so that they cannot meet.", "percentunit",
+              [query(f"tidemark_copartition_mismatch_ratio{{{DAEMON}}}", "{{model}}")], min=0),
+        lines("Corrections", "Labels a second that replaced an earlier one of the same prediction.", "cps",
+              [query(rate("tidemark_corrections_total", "model, version"), "{{model}} {{version}}")], min=0),
         lines("Windows shown", "Windows emitted a second: on time, late (labels came) and final.", "cps",
               [query(rate("tidemark_window_firings_total", "model, window, firing"), "{{model}} {{window}} {{firing}}")]),
     ])

@@ -12,6 +12,9 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+/// Holds what an Alertmanager has to say to ask for a retraining, as the configuration calls it.
+const ALERTMANAGER_TOKEN: &str = "alertmanager.token";
+
 /// The wanted port; or `PORT` if it is free, else any.
 pub fn listen(port: Option<u16>) -> String {
     let port = port.unwrap_or_else(|| {
@@ -92,6 +95,7 @@ impl Place {
         }
         let place = Self { path, kept: wanted.is_some() };
         place.write("demo.yaml", CONFIG.as_bytes())?;
+        place.write(ALERTMANAGER_TOKEN, random_secret()?.as_bytes())?;
         for (name, packed) in people::PROFILES {
             place.write(name, &people::unpack(packed)?)?;
         }

@@ -222,6 +222,7 @@ fn what_the_containers_run_plays_the_story_to_its_end() {
         ("tidemark:9464".to_owned(), format!("127.0.0.1:{daemon}")),
         ("0.0.0.0:8080".to_owned(), format!("127.0.0.1:{trainer}")),
         ("generator:8080".to_owned(), format!("127.0.0.1:{trainer}")),
+        ("/etc/alertmanager".to_owned(), root("dashboards/alertmanager").display().to_string()),
         ("/etc/tidemark".to_owned(), place("config").display().to_string()),
         ("/var/lib/tidemark".to_owned(), place("state").display().to_string()),
     ]);
@@ -229,6 +230,9 @@ fn what_the_containers_run_plays_the_story_to_its_end() {
     // As the image has it.
     std::fs::create_dir(place("config")).unwrap();
     std::fs::copy(root("config/examples/demo.yaml"), place("config/demo.yaml")).unwrap();
+    for (source, target) in mounts(&services["tidemark"]) {
+        std::fs::copy(root(&source), here.text(&target)).unwrap();
+    }
     for version in ["v7", "v8"] {
         let packed = std::fs::File::open(root(&format!("src/demo/data/census-{version}.json.gz")));
         let mut profile = flate2::read::GzDecoder::new(packed.unwrap());
@@ -277,6 +281,13 @@ fn what_the_containers_run_plays_the_story_to_its_end() {
     // Without a `for`, and evaluated every 5 seconds.
     let firing = "ALERTS{alertname=\"TidemarkPolicyFiring\",alertstate=\"firing\"}";
     wait_for("the policy's alert fires", || (!prometheus.query(firing).is_empty()).then_some(()));
+    // As a person would try it: an alert that Alertmanager gets asks for a retraining, too.
+    let url = format!("--alertmanager.url=http://127.0.0.1:{}", alertmanager.port());
+    let add = [&*url, "alert", "add", "alertname=TidemarkFeatureDrift", "model=census"];
+    assert!(Command::new("amtool").args(add).status().unwrap().success());
+    wait_for("the alert's request is delivered", || {
+        (prometheus.sum("tidemark_outbox_delivered_total") == 2.0).then_some(())
+    });
     story.process.terminate();
     let ended = story.process.wait(std::time::Duration::from_secs(20));
     assert!(ended.is_some_and(|status| status.success()), "{ended:?}");

@@ -10,6 +10,7 @@ use crate::support::prometheus::{Alertmanager, Prometheus, wait_for};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::Command;
 use tempfile::TempDir;
 use tidemark::engine::time::{Span, Timestamp};
@@ -56,22 +57,20 @@ fn free_port() -> u16 {
     listener.local_addr().expect("a bound port").port()
 }
 
-/// The shipped Alertmanager configuration, with every receiver's notifications sent to the inbox
-/// and less patience.
-fn alertmanager_config(inbox: u16) -> String {
+/// The shipped Alertmanager configuration with less patience: what asks for a retraining goes to
+/// the demo, what is for people into the inbox.
+fn alertmanager_config(inbox: u16, demo: u16, token: &Path) -> String {
     let shipped = text(&file("alertmanager/alertmanager.yml"));
+    let shipped = shipped.replace("tidemark:9464", &format!("127.0.0.1:{demo}"));
+    let token = token.display().to_string();
+    let shipped = shipped.replace("/etc/alertmanager/demo.token", &token);
+    let (routes, receivers) = shipped.split_once("receivers:\n").expect("receivers come last");
     let url = format!("http://127.0.0.1:{inbox}/");
     let webhook = format!("\n    webhook_configs: [{{ url: \"{url}\", send_resolved: true }}]");
-    let (routes, receivers) = shipped.split_once("receivers:\n").expect("receivers come last");
+    let for_people = |line: &str| line.starts_with("  - name:") && !line.contains("retraining");
     let receivers: String = receivers
         .lines()
-        .map(|line| {
-            if line.starts_with("  - name:") {
-                format!("{line}{webhook}\n")
-            } else {
-                format!("{line}\n")
-            }
-        })
+        .map(|line| format!("{line}{}\n", if for_people(line) { &webhook } else { "" }))
         .collect();
     let quick = [("10s", "200ms"), ("1m", "500ms"), ("4h", "1h"), ("5m", "1h")];
     let mut routes = routes.to_owned();
@@ -101,13 +100,16 @@ impl Stage {
     fn set() -> Self {
         let home = tempfile::Builder::new().prefix("live-").tempdir().expect("a directory");
         let inbox = Inbox::open();
-        let alertmanager = Alertmanager::start(&alertmanager_config(inbox.port));
         let port = free_port();
+        let state = home.path().join("state");
+        let token = state.join("alertmanager.token");
+        let alertmanager = Alertmanager::start(&alertmanager_config(inbox.port, port, &token));
         let config = prometheus_config(&home, port, alertmanager.port());
         let prometheus = Prometheus::start(&config, &["--rules.alert.resend-delay=500ms"]);
         let began_at = clock::now();
         let mut command = Command::new(env!("CARGO_BIN_EXE_tidemark"));
-        command.args(["demo", "--for", STORY, "--port", &port.to_string()]);
+        command.args(["demo", "--for", STORY, "--port", &port.to_string(), "--state"]);
+        command.arg(&state);
         command.env("TMPDIR", home.path()).env_remove("TIDEMARK_LOG");
         let demo = Told::start(&mut command, home.path());
         Self { demo, prometheus, alertmanager, inbox, began_at, _home: home }
@@ -198,6 +200,18 @@ fn every_query_has_data_and_alerts_come_and_go_with_the_story() {
     let drift = stage.first("TidemarkFeatureDrift", "census");
     assert!(string(&drift.annotations["description"]).contains("hours-per-week ("), "{drift:?}");
     assert!(!stage.fired("TidemarkWatchdog", "").is_empty());
+
+    // Alertmanager told the daemon of the drift, again and again, and in two windows: one request.
+    let decided = |decision: &str| {
+        let labels = format!("policy=\"alert-fired\",decision=\"{decision}\"");
+        let counted = format!("max_over_time(tidemark_policy_decisions_total{{{labels}}}[1m])");
+        stage.prometheus.sum(&counted)
+    };
+    assert_eq!(decided("retrain"), 1.0);
+    let delivered = "max_over_time(tidemark_outbox_delivered_total[1m])";
+    assert_eq!(stage.prometheus.sum(delivered), 2.0, "the policy's own, and the alert's");
+    let by_alert = stage.first("TidemarkRetrainingRequested", "alert-fired");
+    assert!(by_alert.starts_at > drift.starts_at, "{by_alert:?}");
 
     // v7 is behind v8 by a quarter of an hour of the story: its alerts end.
     for (alert, part) in [("TidemarkPolicyFiring", "accuracy-fell"), ("TidemarkFeatureDrift", "5m")]
