@@ -129,10 +129,12 @@ impl Metric {
             self,
             Self::RocAuc
                 | Self::AveragePrecision
+                | Self::KsSeparation
                 | Self::LogLoss
                 | Self::Brier
                 | Self::CalibrationError
                 | Self::ExpectedCalibrationError
+                | Self::MaximumCalibrationError
         )
     }
 
