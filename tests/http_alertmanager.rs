@@ -11,9 +11,12 @@ use tidemark::io::http::*;
 use tidemark::io::telemetry::{Telemetry, snapshots};
 use tokio::sync::watch;
 
+/// The policy that was named, and the alerts.
+type Seen = (Option<String>, Vec<ExternalAlert>);
+
 struct Server {
     url: String,
-    seen: Arc<Mutex<Vec<(Option<String>, Vec<ExternalAlert>)>>>,
+    seen: Arc<Mutex<Vec<Seen>>>,
     http: Client,
     _stop: watch::Sender<bool>,
 }
@@ -35,7 +38,7 @@ impl Server {
         let notes = Arc::clone(&seen);
         tokio::spawn(async move {
             loop {
-                while let Some(job) = desk.next() {
+                while let Some(job) = desk.take() {
                     let answers = job.alerts.iter().map(answer).collect();
                     let alerts = job.alerts.into_iter().map(|told| told.alert).collect();
                     notes.lock().unwrap().push((job.policy, alerts));

@@ -34,7 +34,7 @@ impl Alerts {
 
     /// Takes up what was told. To be called in each round.
     pub fn take(&mut self, held: &mut Held, now: Timestamp, effects: &mut Vec<(usize, Effect)>) {
-        while let Some(job) = self.desk.next() {
+        while let Some(job) = self.desk.take() {
             let mut requests = Vec::new();
             let mut answers = Vec::new();
             for told in &job.alerts {

@@ -8,10 +8,13 @@ use crate::engine::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+/// A window by its kind and end: its rows by version, or that it has none.
+type Saved<R> = ((u16, Timestamp), Option<R>);
+
 /// The part of a checkpoint, borrowed.
 #[derive(Serialize)]
 pub struct SavedHistory<'a> {
-    windows: Vec<((u16, Timestamp), Option<&'a BTreeMap<String, Row>>)>,
+    windows: Vec<Saved<&'a BTreeMap<String, Row>>>,
     current: Vec<((u16, &'a str), &'a Current)>,
     versions: &'a BTreeMap<String, Timestamp>,
     /// Marks ever, and the newest of them.
@@ -22,7 +25,7 @@ pub struct SavedHistory<'a> {
 /// The same, read back.
 #[derive(Deserialize)]
 pub struct Restoring {
-    windows: Vec<((u16, Timestamp), Option<BTreeMap<String, Row>>)>,
+    windows: Vec<Saved<BTreeMap<String, Row>>>,
     current: Vec<((u16, String), Current)>,
     versions: BTreeMap<String, Timestamp>,
     marked: u64,

@@ -67,7 +67,7 @@ pub fn alerts() -> (AlertClient, AlertDesk) {
 }
 
 impl AlertDesk {
-    pub fn next(&mut self) -> Option<AlertJob> {
+    pub fn take(&mut self) -> Option<AlertJob> {
         self.0.try_recv().ok()
     }
 }

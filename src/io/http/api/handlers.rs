@@ -15,7 +15,6 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
 use serde::Serialize;
-use std::future::Future;
 use std::time::Duration;
 use tokio::sync::watch;
 use xxhash_rust::xxh3::xxh3_128;
@@ -246,21 +245,14 @@ async fn document(RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
     }
 }
 
-/// Not `async`: the query is checked before anything waits.
-fn ask(
-    State(state): State<ApiState>,
-    headers: HeaderMap,
-    asked: Asked<Query>,
-) -> impl Future<Output = Response> {
-    async move {
-        let answered = match asked {
-            Ok(query) => state.client.ask(query, ANSWER_WITHIN).await,
-            Err(error) => Err(error),
-        };
-        match answered {
-            Ok(answer) => respond(&state, &headers, &*answer),
-            Err(error) => refuse(&error),
-        }
+async fn ask(State(state): State<ApiState>, headers: HeaderMap, asked: Asked<Query>) -> Response {
+    let answered = match asked {
+        Ok(query) => state.client.ask(query, ANSWER_WITHIN).await,
+        Err(error) => Err(error),
+    };
+    match answered {
+        Ok(answer) => respond(&state, &headers, &*answer),
+        Err(error) => refuse(&error),
     }
 }
 
