@@ -1,7 +1,7 @@
 // Numbers, times and names for people. What is not there is a dash, never 0.
 
 export const NONE = '–';
-const PLAIN = /auc|f1|kappa|mcc|brier|gini|loss|calibration|r2|average_precision/;
+const PLAIN = /auc|^f\d|kappa|mcc|brier|gini|loss|calibration|r2|average_precision/;
 
 const grouped = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
 const there = (value) => typeof value === 'number' && Number.isFinite(value);
@@ -144,7 +144,7 @@ export function clip(text, length) {
   return letters.length <= length ? text : `${letters.slice(0, length - 1).join('')}…`;
 }
 
-const SHORT = new Set(['auc', 'f1', 'js', 'ks', 'mae', 'mape', 'mcc', 'mse', 'psi', 'r2', 'rmse', 'roc']);
+const SHORT = new Set(['auc', 'f1', 'f2', 'js', 'ks', 'mae', 'mape', 'mcc', 'mse', 'psi', 'r2', 'rmse', 'roc']);
 
 /** `not_enough_labels` as words, `roc_auc` as ROC AUC. */
 export function words(text) {
