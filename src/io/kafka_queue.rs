@@ -111,7 +111,7 @@ impl PartitionQueue {
                 // SAFETY: the text is part of the message, and ends with a zero.
                 let reason = unsafe {
                     let text = native::rd_kafka_message_errstr(message);
-                    if text.is_null() { c"".into() } else { CStr::from_ptr(text) }
+                    if text.is_null() { c"" } else { CStr::from_ptr(text) }
                 };
                 // The client would have told the context.
                 let error = KafkaError::Global(code);
