@@ -60,8 +60,9 @@ const DEFAULTS: [(&str, &str); 7] = [
     ("client.id", "tidemark"),
     // 1,000 makes a consumer that is slower than the fetcher stall for a second at a time.
     ("fetch.queue.backoff.ms", "5"),
-    ("queued.min.messages", "100000"),
-    ("queued.max.messages.kbytes", "65536"),
+    // Of each partition, for each has a queue of its own: what waits there is memory.
+    ("queued.min.messages", "10000"),
+    ("queued.max.messages.kbytes", "4096"),
     // A topic that appears later, and partitions that are added, are seen within this time.
     ("topic.metadata.refresh.interval.ms", "30000"),
     ("socket.keepalive.enable", "true"),
@@ -259,7 +260,7 @@ mod tests {
     fn a_user_overrides_our_defaults_and_never_our_promises() {
         let config = settings(&[("fetch.queue.backoff.ms", "77")]).consumer();
         assert_eq!(config.get("fetch.queue.backoff.ms"), Some("77"));
-        assert_eq!(config.get("queued.min.messages"), Some("100000"));
+        assert_eq!(config.get("queued.min.messages"), Some("10000"));
         assert_eq!(config.get("auto.offset.reset"), Some("error"));
     }
 

@@ -39,7 +39,7 @@ const ENDED_MS_AGO: i64 = 300_000;
 const DELAY_MS_MAX: u64 = 60_000;
 const PROFILE_ROWS: usize = 20_000;
 const PATIENCE: Duration = Duration::from_secs(600);
-/// The fetch settings that the daemon uses.
+/// As the design measured them. (The daemon sets less: it has a queue for each partition.)
 const FETCH: [(&str, &str); 3] = [
     ("fetch.queue.backoff.ms", "5"),
     ("queued.min.messages", "100000"),
