@@ -73,7 +73,7 @@ pub fn moment(scene: &Scene, at: Timestamp, text: &str) -> String {
 fn title(scene: &Scene) -> String {
     let length = scene.length.map(|length| format!(" of {}", length.as_secs())).unwrap_or_default();
     format!(
-        "{}  {:.1}{length} s, event time {} {} at {} times the pace, http://{}/metrics",
+        "{}  {:.1}{length} s, event time {} {} at {} times the pace, page http://{}/",
         scene.head("tidemark demo"),
         scene.passed.as_secs_f64(),
         date(scene.event_time),

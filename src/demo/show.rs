@@ -107,7 +107,10 @@ impl Show<'_> {
             }
         } else {
             if self.drawn_at.is_none() {
-                text = format!("tidemark demo, metrics at http://{}/metrics\n", self.url);
+                let url = &self.url;
+                text = format!(
+                    "tidemark demo: the page is at http://{url}/, metrics at http://{url}/metrics\n"
+                );
             }
             for one in &self.chronicle.moments[self.told..] {
                 text += &screen::moment(&scene, one.at, &one.text);
