@@ -151,7 +151,7 @@ families! {
     CONSUMER_LAG_SECONDS Gauge Snapshot "consumer_lag_seconds" ["topic", "partition"]
         "How old the last record read is, by its Kafka timestamp; 0 at the end of the log.";
     CONSUMER_PAUSED Gauge Snapshot "consumer_paused" ["topic", "partition"]
-        "1 if reading the partition is paused, else 0.";
+        "1 if reading the partition is paused or held back for one behind it in time, else 0.";
 
     COPARTITION_MISMATCH Gauge Snapshot "copartition_mismatch_ratio" ["model"]
         "Share of sampled ids whose label lies in another partition than their prediction.";

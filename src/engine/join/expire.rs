@@ -51,30 +51,27 @@ impl Join {
     }
 
     fn settle_absent(&mut self, limit: Timestamp, sink: &mut impl FnMut(Change<'_>)) {
-        let mut early = Vec::new();
-        while self.pop_due(limit) {
-            let ids = std::mem::take(&mut self.scratch);
-            self.pending.fetch(ids.iter().copied());
-            for &hash in &ids {
-                for _ in 0..self.pending.due_before(hash, limit, &mut early) {
-                    let due = |held: &Pending| held.event_time < limit;
-                    let Some(prediction) = self.take_pending(hash, due) else { break };
-                    let Some(implicit) = self.implicit(&prediction) else { continue };
-                    let first = First {
-                        value: implicit.value,
-                        delay: implicit.event_time - prediction.event_time,
-                        implicit: true,
-                    };
-                    self.emit(&prediction, &[implicit], true, Some(first), false, sink);
-                    self.hold(prediction, Some(Labels::One(implicit)));
-                }
-            }
-            self.scratch = ids;
-        }
-        self.push_again(early);
+        self.take_due(limit, |join, prediction| {
+            let Some(implicit) = join.implicit(&prediction) else { return };
+            let first = First {
+                value: implicit.value,
+                delay: implicit.event_time - prediction.event_time,
+                implicit: true,
+            };
+            join.emit(&prediction, &[implicit], true, Some(first), false, sink);
+            join.hold(prediction, Some(Labels::One(implicit)));
+        });
     }
 
     fn expire_pending(&mut self, limit: Timestamp, released: &mut impl FnMut(&Pending, Release)) {
+        self.take_due(limit, |join, row| {
+            join.forget(&row);
+            released(&row, Release::Unlabelled);
+        });
+    }
+
+    /// Takes out the pending rows before a limit; whoever gets one says what becomes of it.
+    fn take_due(&mut self, limit: Timestamp, mut each: impl FnMut(&mut Self, Pending)) {
         let mut early = Vec::new();
         while self.pop_due(limit) {
             let ids = std::mem::take(&mut self.scratch);
@@ -83,8 +80,7 @@ impl Join {
                 for _ in 0..self.pending.due_before(hash, limit, &mut early) {
                     let due = |held: &Pending| held.event_time < limit;
                     let Some(row) = self.take_pending(hash, due) else { break };
-                    self.forget(&row);
-                    released(&row, Release::Unlabelled);
+                    each(self, row);
                 }
             }
             self.scratch = ids;
