@@ -1,5 +1,6 @@
 //! From what a user writes under `kafka:` to what librdkafka is told.
 
+use crate::config::OWNED_PROPERTIES;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -31,29 +32,6 @@ impl fmt::Debug for KafkaSettings {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.join("; "))]
 pub struct SettingsError(pub Vec<String>);
-
-/// Properties that belong to us: to change one would break a promise.
-const OURS: [(&str, &str); 16] = [
-    ("bootstrap.servers", "set kafka.bootstrap_servers"),
-    ("metadata.broker.list", "set kafka.bootstrap_servers"),
-    ("group.id", "set kafka.group_id"),
-    ("enable.auto.commit", "offsets are kept in the checkpoint"),
-    ("auto.commit.enable", "offsets are kept in the checkpoint"),
-    ("auto.commit.interval.ms", "offsets are kept in the checkpoint"),
-    ("enable.auto.offset.store", "offsets are kept in the checkpoint"),
-    ("offset.store.method", "offsets are kept in the checkpoint"),
-    ("offset.store.path", "offsets are kept in the checkpoint"),
-    ("auto.offset.reset", "set `start` of the model: records are never skipped in silence"),
-    (
-        "enable.partition.eof",
-        "librdkafka takes the end for a record when it hands out many at once",
-    ),
-    ("allow.auto.create.topics", "a misspelt topic would be created"),
-    ("partition.assignment.strategy", "`range` puts partition n of all topics into one process"),
-    ("group.protocol", "the partitions of several topics stay together with `classic` only"),
-    ("group.remote.assignor", "the partitions of several topics stay together with `range` only"),
-    ("enable.idempotence", "dead letters need it"),
-];
 
 /// What we choose differently from librdkafka; a user may choose otherwise.
 const DEFAULTS: [(&str, &str); 7] = [
@@ -141,7 +119,7 @@ impl KafkaSettings {
             faults.push("kafka.group_id: must not be empty".to_owned());
         }
         for key in self.properties.keys() {
-            if let Some((_, reason)) = OURS.iter().find(|(ours, _)| ours == key) {
+            if let Some((_, reason)) = OWNED_PROPERTIES.iter().find(|(owned, _)| owned == key) {
                 faults.push(format!("kafka.properties: `{key}` cannot be set: {reason}"));
             }
         }

@@ -24,7 +24,7 @@ pub const OWNED_PROPERTIES: &[(&str, &str)] = &[
     ("enable.auto.offset.store", "offsets belong to the checkpoints"),
     ("offset.store.method", "offsets belong to the checkpoints"),
     ("offset.store.path", "offsets belong to the checkpoints"),
-    ("auto.offset.reset", "a gap is reported and never skipped; set `start` of a model"),
+    ("auto.offset.reset", "set `start` of a model; a gap is reported and never skipped"),
     (
         "enable.partition.eof",
         "librdkafka takes the end for a record when it hands out many at once",
