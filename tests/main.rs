@@ -1,6 +1,7 @@
 //! The one integration test binary: a module a part.
 #![allow(clippy::unwrap_used)]
 
+mod alarm;
 mod api;
 mod checkpoint;
 mod compare;

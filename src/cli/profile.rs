@@ -19,7 +19,7 @@ pub fn profile(command: Command) -> ExitCode {
             // Progress that cannot be shown is no reason to stop.
             let profile::Progress { pass, file, rows } = progress;
             let file = profile::printable(&file, 60);
-            let _ = write!(out, "\r\x1b[2Kpass {pass} of 2: {rows} rows, {file}");
+            let _ = write!(out, "\r\x1b[2Kpass {pass}: {rows} rows, {file}");
             let _ = out.flush();
         }
     };

@@ -172,7 +172,7 @@ impl Scan {
     fn add(&mut self, cell: Cell) {
         match (cell, cell.number()) {
             (Cell::Missing | Cell::Null, _) => {}
-            (Cell::Unsupported, _) => self.unsupported += 1,
+            (Cell::Time(_) | Cell::Unsupported, _) => self.unsupported += 1,
             (_, None) => self.texts += 1,
             // A file without types writes nan for what is missing.
             (_, Some(number)) if number.is_nan() => {}

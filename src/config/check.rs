@@ -1,6 +1,7 @@
 //! What `tidemark check` says about a plan: what will be read, joined, watched and how much it can
 //! take. For a person; not a format.
 
+use super::expect::expectation;
 use super::plan::{HttpPlan, LabelTopic, Plan, PredictionTopic, Start, WebhookPlan};
 use super::size::{ModelSize, code_bits, model_size, pane_size, show_bytes, slice_cells};
 use crate::decode::selector::Selector;
@@ -182,6 +183,9 @@ fn write_model(out: &mut String, model: &ModelSpec) -> fmt::Result {
     }
     for policy in &model.policies {
         writeln!(out, "  policy    {}", self::policy(model, policy))?;
+        for line in expectation(model, policy) {
+            writeln!(out, "            {line}")?;
+        }
     }
     let size = model_size(model);
     write_size(out, model, &size)
@@ -278,6 +282,19 @@ fn policy(model: &ModelSpec, policy: &PolicySpec) -> String {
                 statistic.name()
             )
         }
+        Condition::PerformanceAlarm(alarm) => format!(
+            "{} worse than the baseline by more than {}, judged {} after the window",
+            alarm.metric, alarm.margin, alarm.label_age
+        ),
+        Condition::DriftAlarm(alarm) => {
+            let names: Vec<String> =
+                alarm.features.iter().map(|&at| shown(&model.features[at].name)).collect();
+            let names = if names.is_empty() { "any".to_owned() } else { names.join(", ") };
+            format!(
+                "{} of the features ({names}) moved by more than phi^2 {} or shares by {}",
+                alarm.terms.features_min, alarm.terms.material, alarm.terms.share_margin
+            )
+        }
         Condition::Alert { alert } => {
             let Action::Retrain { webhook, cooldown, .. } = &policy.action else {
                 return format!("{}: alert {}", policy.name, shown(alert));
@@ -332,6 +349,6 @@ fn write_memory(out: &mut String, plan: &Plan) -> fmt::Result {
 }
 
 /// A text from outside, safe on a terminal and shortened.
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     super::fault::quoted(text)
 }

@@ -16,6 +16,9 @@ pub struct Defaults {
     /// The policies on a metric and on drift.
     pub metric: PolicyConfig,
     pub drift: PolicyConfig,
+    /// The same without a bound of their own.
+    pub metric_alarm: PolicyConfig,
+    pub drift_alarm: PolicyConfig,
 }
 
 /// The file with the options that are absent by default put in.
@@ -41,7 +44,9 @@ pub fn defaults() -> &'static Defaults {
         let policy = |index| model.policies.as_ref().and_then(|list| list.get(index)).cloned();
         let metric = policy(0).expect("the embedded default file has a policy on a metric");
         let drift = policy(1).expect("the embedded default file has a policy on drift");
-        Defaults { config, model, metric, drift }
+        let metric_alarm = policy(2).expect("the embedded default file has an alarm on a metric");
+        let drift_alarm = policy(3).expect("the embedded default file has an alarm on drift");
+        Defaults { config, model, metric, drift, metric_alarm, drift_alarm }
     });
     &DEFAULTS
 }

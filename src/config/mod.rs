@@ -10,6 +10,7 @@ mod bounds;
 mod check;
 mod defaults;
 mod env;
+mod expect;
 mod fault;
 mod layout;
 mod plan;

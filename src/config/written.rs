@@ -184,6 +184,7 @@ pub struct ModelConfig {
     /// Each a feature, a list of features (their cross), or `{ features: [...] }`.
     pub slices: Option<List<SliceConfig>>,
     pub show: Option<ShowConfig>,
+    pub alerts: Option<AlertsConfig>,
     pub policies: Option<List<PolicyConfig>>,
 }
 
@@ -359,6 +360,14 @@ pub struct ShowConfig {
     pub version_gone_after: Option<DurationText>,
 }
 
+/// How often policies without a bound of their own may be wrong.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AlertsConfig {
+    /// False alarm episodes of the model in a week, all these policies together.
+    pub episodes_per_week: Option<Number>,
+}
+
 /// When to alert or to ask for a retraining. Has one of `metric`, `drift` and `alertmanager`.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -376,6 +385,9 @@ pub struct PolicyConfig {
     pub below: Option<Form<Number, LevelConfig>>,
     /// Bad is above this. A number, or `{ baseline_plus: 0.03 }`.
     pub above: Option<Form<Number, LevelConfig>>,
+    /// In place of `below` and `above`: how much worse than the baseline is no news; the bound
+    /// follows from the model's budget of false alarms.
+    pub margin: Option<Number>,
     /// `sure`: the whole interval is beyond the bound. `value`: the value itself is.
     pub compare: Option<CompareConfig>,
     /// How long after its end a window is judged, on the labels there by then; at most the window's
@@ -414,9 +426,13 @@ pub enum CompareConfig {
 pub struct DriftConfig {
     /// `all`, or a list of names.
     pub features: Option<ScalarOrList<Text>>,
-    /// One statistic and its bound, such as `{ psi: 0.25 }`.
-    #[schemars(required)]
+    /// One statistic and its bound, such as `{ psi: 0.25 }`. Absent: the bound follows from the
+    /// model's budget of false alarms.
     pub above: Option<BTreeMap<String, Option<Number>>>,
+    /// Without `above`: differences up to this are no news; about a PSI.
+    pub material: Option<Number>,
+    /// Without `above`: so much greater shares of missing, invalid or unknown values are no news.
+    pub share_margin: Option<Number>,
     /// How many features must be above.
     pub features_min: Option<u64>,
 }

@@ -35,6 +35,8 @@ pub struct ModelCounters {
 pub struct MonitorCounters {
     /// By policy.
     pub decisions: Vec<BTreeMap<Decision, u64>>,
+    /// Alarm episodes, by the policy's name.
+    pub episodes: BTreeMap<String, u64>,
     pub firings: BTreeMap<(u16, FiringKind), u64>,
     /// Delivered and given up, by webhook.
     pub outbox: Vec<(String, u64, u64)>,
@@ -91,6 +93,12 @@ impl MonitorCounters {
         let state = &monitor.state;
         Self {
             decisions: state.policies.iter().map(|policy| policy.decisions.clone()).collect(),
+            episodes: monitor
+                .alarms
+                .policies
+                .iter()
+                .map(|(policy, memory)| (policy.clone(), memory.episodes))
+                .collect(),
             firings: state.firings.clone(),
             outbox: state
                 .outbox

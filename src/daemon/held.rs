@@ -118,6 +118,10 @@ impl Held {
             }
             released = read(sections, Part::Monitor.at(1)).map_err(state_error)?;
             monitor.restore(state);
+            // Checkpoints of before there were alarms from a budget have no such section.
+            if sections.iter().any(|section| section.id == ALARMS) {
+                monitor.restore_alarms(read(sections, ALARMS).map_err(state_error)?);
+            }
             for sections in &chain {
                 monitor.history.restore(sections).map_err(state_error)?;
             }
@@ -380,6 +384,8 @@ fn samples(group: &GroupSpec) -> Vec<CoPartition> {
 /// The names of the policies whose states are in a monitor's section, in that order. The number
 /// leaves room for sections before it.
 pub(super) const POLICY_NAMES: SectionName = Part::Monitor.at(16);
+/// What alarms from a budget remember, by the policy's name.
+pub(super) const ALARMS: SectionName = Part::Monitor.at(18);
 
 pub(super) fn policy_names(monitor: &Monitor) -> Vec<String> {
     monitor.context.spec.policies.iter().map(|policy| policy.name.to_string()).collect()

@@ -419,12 +419,30 @@ impl Model<'_> {
                 builder.sample(&POLICY_DECISIONS, &labels, count as f64);
             }
         }
+        self.alarms(builder);
         let windows = &self.held.monitors[self.model].monitor.context.windows;
         let firings = durable.map(|durable| &durable.firings);
         for ((index, kind), count) in firings.into_iter().flatten() {
             if let Some(spec) = windows.specs.get(usize::from(*index)) {
                 let size = spec.size.to_string();
                 builder.sample(&WINDOW_FIRINGS, &[name, &size, kind.name()], *count as f64);
+            }
+        }
+    }
+
+    /// Policies whose bound follows from a budget.
+    fn alarms(&self, builder: &mut SnapshotBuilder) {
+        let name = &*self.spec.name;
+        let durable = self.held.durable.monitors.get(&self.model);
+        for policy in &self.report.policies {
+            let Some(episodes_a_week) = policy.episodes_a_week else { continue };
+            let labels = [name, policy.name.as_str()];
+            builder.sample(&POLICY_BUDGET, &labels, episodes_a_week);
+            let episodes = durable.and_then(|durable| durable.episodes.get(&policy.name));
+            builder.sample(&POLICY_EPISODES, &labels, episodes.copied().unwrap_or(0) as f64);
+            for (version, evidence) in &policy.evidence {
+                let labels = [name, version.as_str(), policy.name.as_str()];
+                builder.sample(&POLICY_EVIDENCE, &labels, *evidence);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Checkpoints of what is held: what goes into a round, and what a durable one allows.
 
 use super::durable::{MonitorCounters, ShardCounters};
-use super::held::{Held, HeldMonitor, POLICY_NAMES, partials, policy_names};
+use super::held::{ALARMS, Held, HeldMonitor, POLICY_NAMES, partials, policy_names};
 use super::keeper::{Key, Report, WriteError};
 use crate::engine::outbox::Mark;
 use crate::engine::pane::Released;
@@ -51,6 +51,7 @@ impl Held {
                 section(Part::Monitor.at(1), &released),
                 held.monitor.history.save(kind),
                 section(POLICY_NAMES, &policy_names(&held.monitor)),
+                section(ALARMS, &held.monitor.alarms),
             ];
             let mark = held.monitor.state.outbox.mark();
             capture.monitors.insert(model, (MonitorCounters::of(&held.monitor), mark, released));

@@ -1,5 +1,6 @@
 //! Pure decisions: no async, no I/O, no clock, no randomness; imports nothing else of ours.
 
+pub mod alarm;
 pub mod copartition;
 pub mod counters;
 pub mod detector;

@@ -42,6 +42,8 @@ pub enum Hold {
     Historical,
     /// Drift against another version's profile does not ask for a retraining.
     InheritedReference,
+    /// An alarm fires, and this window did not set it off; it is not clear yet either.
+    NotClearYet,
 }
 
 impl Hold {
@@ -58,6 +60,7 @@ impl Hold {
             Self::InCooldown => "in_cooldown",
             Self::Historical => "historical",
             Self::InheritedReference => "inherited_reference",
+            Self::NotClearYet => "not_clear_yet",
         }
     }
 }

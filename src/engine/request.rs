@@ -100,6 +100,21 @@ pub struct Evidence {
     /// Only of a policy on somebody else's alert; then the window is empty, at the alert's start.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alert: Option<AlertEvidence>,
+    /// Only of a policy whose bound follows from the model's budget of false alarms.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget: Option<BudgetEvidence>,
+}
+
+/// How sure an alarm from a budget is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct BudgetEvidence {
+    /// False alarm episodes in a week that the policy may make.
+    pub episodes_a_week: f64,
+    /// Evidence over what an alarm takes, both as logarithms; from 1 on it is set off. After an alarm
+    /// it is gathered anew.
+    pub evidence: Option<f64>,
+    /// End of the window from which on it fires.
+    pub firing_since: Option<JsonTime>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]

@@ -3,6 +3,7 @@
 //! Everything here is resolved and checked: durations divide each other, names are unique, slices
 //! refer to features that exist. `config` builds it; nothing in the engine parses or validates.
 
+use super::alarm::watch::DriftTerms;
 use super::drift::Statistic;
 use super::event::{ClassCode, LabelValue};
 use super::metric::Metric;
@@ -191,8 +192,47 @@ pub enum Condition {
         features_min: usize,
         min_predictions: u64,
     },
+    /// Worse than the baseline, at a rate of false alarms that the model's budget sets.
+    PerformanceAlarm(PerformanceAlarm),
+    /// Moved from the reference, at such a rate.
+    DriftAlarm(DriftAlarm),
     /// Somebody else's alert of this name fires. No window is judged.
     Alert { alert: Arc<str> },
+}
+
+impl Condition {
+    /// Its part of the model's budget of false alarms; `None`: the bound is the user's own.
+    pub fn episodes_a_week(&self) -> Option<f64> {
+        match self {
+            Self::PerformanceAlarm(alarm) => Some(alarm.episodes_a_week),
+            Self::DriftAlarm(alarm) => Some(alarm.episodes_a_week),
+            Self::Performance { .. } | Self::Drift { .. } | Self::Alert { .. } => None,
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct PerformanceAlarm {
+    pub metric: Metric,
+    /// How much worse than the baseline's 99% bound is no news, in the metric's own terms.
+    pub margin: f64,
+    /// How long after its end a window is judged.
+    pub label_age: Span,
+    /// Its part of the budget.
+    pub episodes_a_week: f64,
+    /// What that means: the level of a test asked of every window (AUC) ...
+    pub alpha: f64,
+    /// ... and the evidence that it takes (a loss), which is the panes between false alarms.
+    pub run_length: f64,
+}
+
+#[derive(Clone, Debug)]
+pub struct DriftAlarm {
+    /// Positions in `ModelSpec::features`; empty for all, and the model's outputs with them.
+    pub features: Vec<usize>,
+    pub terms: DriftTerms,
+    /// Its part of the budget.
+    pub episodes_a_week: f64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -3,7 +3,7 @@
 //! A window is [end - size, end); ends lie at multiples of `every` from the model's origin. Panes
 //! are the greatest stretch that divides every size and slide.
 
-use super::spec::{Condition, ModelSpec, WindowSpec};
+use super::spec::{Condition, ModelSpec, PerformanceAlarm, WindowSpec};
 use super::time::{Span, Timestamp};
 
 /// Panes of one width. Level 0 is the finest; each wider one divides the windows that outlive it.
@@ -36,10 +36,13 @@ impl Windows {
             .policies
             .iter()
             .filter_map(|policy| match &policy.condition {
-                Condition::Performance { label_age, .. } => {
+                Condition::Performance { label_age, .. }
+                | Condition::PerformanceAlarm(PerformanceAlarm { label_age, .. }) => {
                     Some(Judgement { window: policy.window, label_age: *label_age })
                 }
-                Condition::Drift { .. } | Condition::Alert { .. } => None,
+                Condition::Drift { .. } | Condition::DriftAlarm(_) | Condition::Alert { .. } => {
+                    None
+                }
             })
             .collect();
         judgements.sort();

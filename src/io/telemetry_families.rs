@@ -251,6 +251,12 @@ families! {
     POLICY_JUDGED Gauge Snapshot
         "policy_judged_window_end_timestamp_seconds" ["model", "version", "policy"]
         "End of the last window that the policy judged.";
+    POLICY_EPISODES Counter Snapshot "policy_alarm_episodes_total" ["model", "policy"]
+        "Tests of a policy with a budget that went from quiet to firing; what the budget is about.";
+    POLICY_EVIDENCE Gauge Snapshot "policy_evidence_ratio" ["model", "version", "policy"]
+        "Evidence at the last window over what an alarm takes, as logarithms; fires from 1 on.";
+    POLICY_BUDGET Gauge Snapshot "policy_budget_episodes_per_week" ["model", "policy"]
+        "False alarm episodes in a week that the policy may make.";
 }
 
 /// What a performance metric is computed over.

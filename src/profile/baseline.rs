@@ -66,6 +66,26 @@ impl Baseline {
         }
     }
 
+    /// Whether the predicted class of a labelled row is wrong; `None` for a regression, and without
+    /// a label or a prediction.
+    pub(super) fn is_wrong<'c>(
+        &self,
+        cell: &dyn Fn(usize) -> Cell<'c>,
+        targets: TargetColumns,
+    ) -> Option<bool> {
+        let cell = |at: Option<usize>| at.map_or(Cell::Missing, cell);
+        let score = cell(targets.score).number().filter(|score| score.is_finite());
+        let label = cell(targets.label);
+        if matches!(label, Cell::Missing | Cell::Null) {
+            return None;
+        }
+        match self.outcome(score, cell(targets.prediction), label, Some(1.0))? {
+            Outcome::Binary(outcome) => Some(outcome.decision != outcome.label),
+            Outcome::Multiclass(outcome) => Some(outcome.decision != outcome.label),
+            Outcome::Regression(_) => None,
+        }
+    }
+
     fn outcome(
         &self,
         score: Option<f64>,

@@ -5,6 +5,7 @@ use super::baseline::Baseline;
 use super::cell::{Cell, printable};
 use super::column::{ColumnScan, Kind};
 use super::count::ColumnCount;
+use super::design::Meter;
 use super::report::{LeftOut, Report, warnings};
 use super::source::{Names, Source, Visit};
 use super::task::{Targets, task};
@@ -13,6 +14,7 @@ use crate::engine::reference::{
     CATEGORIES_MAX, CategoricalReference, Distribution, NumericReference, PROFILE_VERSION, Profile,
 };
 use crate::engine::spec::Task;
+use std::collections::BTreeMap;
 
 /// Rows between two calls of the progress callback.
 const PROGRESS_ROWS: u64 = 50_000;
@@ -20,7 +22,7 @@ const PROGRESS_ROWS: u64 = 50_000;
 /// How far it has come.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Progress {
-    /// 1 of 2: kinds and bins; 2 of 2: counts.
+    /// 1: kinds and bins; 2: counts; 3, if asked for: counts over time.
     pub pass: u8,
     /// The file that is being read, without its directory.
     pub file: String,
@@ -43,8 +45,24 @@ pub fn run(args: ProfileArgs, progress: &mut dyn FnMut(Progress)) -> Result<Repo
     }
     let features = features(&args, &input, &targets, &scan)?;
     let counted = count(&args, &mut input, &scan, &features, targets, task.as_ref())?;
-    let (profile, left_out) = assemble(&args, &input, &scan, &features, counted, task);
-    let warnings = warnings(&args, &profile, &left_out);
+    let baseline = counted.baseline.clone();
+    let (mut profile, left_out) = assemble(&args, &input, &scan, &features, counted, task);
+    let mut warnings = warnings(&args, &profile, &left_out);
+    if let Some(time) = targets.time {
+        let meter = Meter::new(&profile, &positions(&features), targets, &scan.columns, time);
+        let meter = measure(&mut input, meter, baseline.as_ref(), targets, scan.columns.len())?;
+        if meter.without_time > 0 {
+            let rows = meter.without_time;
+            warnings.push(format!("{rows} rows have no time in --time that could be read"));
+        }
+        profile.design = meter.finish();
+        if profile.design.is_none() {
+            let reason = "--time: fewer than 8 stretches of 5 minutes, or more than there is room \
+                          for; how much rows repeat each other is not known, and alarms will \
+                          assume that they do not";
+            warnings.push(reason.into());
+        }
+    }
     let profile = file::write(&args.output, &profile)?;
     Ok(Report { profile, warnings, output: args.output })
 }
@@ -200,6 +218,7 @@ pub(super) struct TargetColumns {
     pub prediction: Option<usize>,
     pub label: Option<usize>,
     pub weight: Option<usize>,
+    pub time: Option<usize>,
 }
 
 impl TargetColumns {
@@ -212,6 +231,7 @@ impl TargetColumns {
             prediction: find("--prediction", &args.prediction)?,
             label: find("--label", &args.label)?,
             weight: find("--weight", &args.weight)?,
+            time: find("--time", &args.time)?,
         })
     }
 
@@ -236,7 +256,7 @@ impl TargetColumns {
     }
 
     /// Regression: the predicted values may be called a score or a prediction.
-    fn predicted_value(self) -> Option<usize> {
+    pub(super) fn predicted_value(self) -> Option<usize> {
         self.score.or(self.prediction)
     }
 }
@@ -253,7 +273,7 @@ fn features(
     targets: &TargetColumns,
     scan: &Scan,
 ) -> Result<Vec<Feature>, ProfileError> {
-    let targets = [targets.score, targets.prediction, targets.label, targets.weight];
+    let targets = [targets.score, targets.prediction, targets.label, targets.weight, targets.time];
     let mut features = Vec::new();
     for (column, full_name) in input.names.iter().enumerate() {
         let filtered = input.filters.iter().any(|(filter, _)| filter == full_name);
@@ -337,6 +357,29 @@ fn count(
     Ok(counted)
 }
 
+fn positions(features: &[Feature]) -> BTreeMap<&str, usize> {
+    features.iter().map(|feature| (feature.name.as_str(), feature.column)).collect()
+}
+
+/// The third pass, by time.
+fn measure(
+    input: &mut Input,
+    mut meter: Meter,
+    baseline: Option<&Baseline>,
+    targets: TargetColumns,
+    columns_known: usize,
+) -> Result<Meter, ProfileError> {
+    input.read(3, &mut |_, cells| {
+        if cells.len() > columns_known {
+            return Err(ProfileError::Changed);
+        }
+        let cell = |at: usize| cells.get(at).copied().unwrap_or(Cell::Missing);
+        meter.add(&cell, baseline, targets);
+        Ok(())
+    })?;
+    Ok(meter)
+}
+
 /// The profile, and what could not enter it.
 fn assemble(
     args: &ProfileArgs,
@@ -398,6 +441,7 @@ fn assemble(
         label_classes: label.clone().and_then(categorical),
         label_values: label.and_then(numeric),
         baseline: counted.baseline.as_ref().map(Baseline::finish).unwrap_or_default(),
+        design: None,
         content_hash: String::new(),
     };
     (profile, left_out)

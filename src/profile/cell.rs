@@ -13,6 +13,8 @@ pub enum Cell<'a> {
     Text(&'a str),
     /// From a file without types (CSV): a number if the column turns out to be one.
     Raw(&'a str),
+    /// A time of a file with types, in microseconds since 1970; no feature either.
+    Time(i64),
     /// A list, a date: what a profile does not describe.
     Unsupported,
 }
@@ -39,7 +41,9 @@ impl Cell<'_> {
             Cell::Raw(text) => Some(raw_bool(text).unwrap_or(text).to_owned()),
             Cell::Bool(value) => Some(value.to_string()),
             Cell::Number(number) if number.is_finite() => Some(canonical_number(number)),
-            Cell::Number(_) | Cell::Missing | Cell::Null | Cell::Unsupported => None,
+            Cell::Number(_) | Cell::Missing | Cell::Null | Cell::Time(_) | Cell::Unsupported => {
+                None
+            }
         }
     }
 }

@@ -68,7 +68,7 @@ impl ColumnScan {
         match cell {
             Cell::Missing => {}
             Cell::Null => self.null += 1,
-            Cell::Unsupported => self.unsupported += 1,
+            Cell::Time(_) | Cell::Unsupported => self.unsupported += 1,
             Cell::Bool(value) => {
                 self.texts += 1;
                 self.frequent_texts.add(if value { "true" } else { "false" });

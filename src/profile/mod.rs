@@ -14,6 +14,7 @@ pub(crate) mod cell;
 mod column;
 mod count;
 mod describe;
+mod design;
 mod error;
 mod file;
 mod frequent;

@@ -3,8 +3,8 @@
 use super::{by_name, close};
 use crate::laws::Random;
 use tidemark::compare::dialect::{Dialect, Settings, compare};
-use tidemark::compare::exact::noncentral::{survival, upper_quantile};
 use tidemark::compare::feature::{Feature, Values};
+use tidemark::engine::alarm::noncentral::{survival, upper_quantile};
 
 fn numbers(reference: Vec<f64>, current: Vec<f64>) -> Feature {
     Feature { name: "x".into(), values: Values::Numeric { reference, current, whole: false } }

@@ -19,9 +19,10 @@
 use super::{Findings, Settings};
 use crate::compare::exact::divergence::{hellinger, total_variation};
 use crate::compare::exact::table::{Power, Test, cramers_v, homogeneity};
-use crate::compare::exact::{distance, kolmogorov, noncentral, sum};
+use crate::compare::exact::{distance, kolmogorov, sum};
 use crate::compare::feature::{Feature, MISSING, Numbers, Values, shares};
 use crate::compare::finding::{Alarm, FeatureFindings, Statistic};
+use crate::engine::alarm::noncentral;
 use crate::engine::drift::{self, Comparison};
 use crate::engine::event::{CategoricalColumn, CellState, FeatureColumn, NumericColumn};
 use crate::engine::reference::Distribution;

@@ -8,7 +8,6 @@ pub mod divergence;
 pub mod epps_singleton;
 pub mod histogram;
 pub mod kolmogorov;
-pub mod noncentral;
 pub mod ranks;
 pub mod sum;
 pub mod table;

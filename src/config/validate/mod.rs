@@ -1,6 +1,7 @@
 //! From what is written to a plan: defaults, bounds, references between the parts. Every check adds
 //! its faults and goes on with something harmless, so that all of them are seen at once.
 
+mod budget;
 mod daemon;
 mod features;
 mod http;

@@ -51,8 +51,14 @@ pub fn draft(
     let time = join::time(check, path, model);
     let join = join::join(check, path, model, task.as_ref(), &time, start);
     let windows = windows::windows(check, path, model, &join);
+    let versions: u64 =
+        check.bounded(path, "versions_max", model.versions_max, defaults().model.versions_max);
+    let versions_max = usize::try_from(versions).unwrap_or(usize::MAX);
+    let weighted = fields.is_some_and(|fields| fields.weight.is_some());
     let scene = policies::Scene {
         task: task.as_ref(),
+        weighted,
+        versions_max,
         windows: &windows,
         join: &join,
         references: &references,
@@ -60,10 +66,7 @@ pub fn draft(
         webhooks,
     };
     let policies = policies::policies(check, path, model, &scene);
-    let versions: u64 =
-        check.bounded(path, "versions_max", model.versions_max, defaults().model.versions_max);
     let show = show(check, path, model);
-    let weighted = fields.is_some_and(|fields| fields.weight.is_some());
     let spec = name.clone().zip(task).zip(show).map(|((name, task), show)| ModelSpec {
         name,
         task,
@@ -77,7 +80,7 @@ pub fn draft(
         version_references: references.versions,
         show,
         policies,
-        versions_max: usize::try_from(versions).unwrap_or(usize::MAX),
+        versions_max,
     });
     let route = model.predictions.as_ref().and_then(|section| section.route.clone());
     let route = route.map(|Text(route)| route);

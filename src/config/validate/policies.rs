@@ -8,8 +8,8 @@ use super::super::value::{Form, List, Number, ScalarOrList, Text};
 use super::super::written::{
     ActionName, CompareConfig, DriftConfig, LevelConfig, ModelConfig, PolicyConfig, RetrainConfig,
 };
-use super::Check;
 use super::features::{References, find, texts};
+use super::{Check, budget};
 use crate::engine::drift::Statistic;
 use crate::engine::metric::Metric;
 use crate::engine::spec::{
@@ -22,6 +22,8 @@ use std::sync::Arc;
 /// What a model's policies refer to.
 pub struct Scene<'a> {
     pub task: Option<&'a Task>,
+    pub weighted: bool,
+    pub versions_max: usize,
     pub windows: &'a [WindowSpec],
     pub join: &'a JoinSpec,
     pub references: &'a References,
@@ -35,6 +37,7 @@ pub fn policies(
     model: &ModelConfig,
     scene: &Scene<'_>,
 ) -> Vec<PolicySpec> {
+    let model_path = path;
     let path = key_path(path, "policies");
     let Some(list) = &model.policies else { return Vec::new() };
     check.at_most(&path, list.len(), POLICIES_MAX, "policies");
@@ -47,6 +50,7 @@ pub fn policies(
         names.push((path, name));
     }
     check.unique(names.iter().map(|(path, name)| (path.clone(), name.as_ref())), "policy");
+    budget::divide(check, model_path, model, scene, &mut policies);
     policies
 }
 
@@ -104,6 +108,7 @@ fn alert(
         ("window", policy.window.is_some()),
         ("below", policy.below.is_some()),
         ("above", policy.above.is_some()),
+        ("margin", policy.margin.is_some()),
         ("compare", policy.compare.is_some()),
         ("label_age", policy.label_age.is_some()),
         ("min_labels", policy.min_labels.is_some()),
@@ -179,6 +184,14 @@ fn performance(
             None
         }
     };
+    let label_age = label_age(check, path, policy, scene);
+    let is_bounded = policy.below.is_some() || policy.above.is_some();
+    let is_faulty = ["below", "above"].iter().any(|n| check.is_faulty(&key_path(path, n)));
+    if !is_bounded && !is_faulty {
+        return budget::performance(check, path, policy, metric, label_age, scene);
+    }
+    let no_margin = [("margin", policy.margin.is_some())];
+    refuse(check, path, &no_margin, "a metric with a bound of its own");
     let bound = match (&policy.below, &policy.above) {
         (Some(level), None) => {
             self::level(check, &key_path(path, "below"), level, metric, scene).map(Bound::Below)
@@ -187,15 +200,26 @@ fn performance(
             self::level(check, &key_path(path, "above"), level, metric, scene).map(Bound::Above)
         }
         (written, _) => {
-            let faulty = ["below", "above"].iter().any(|n| check.is_faulty(&key_path(path, n)));
             if written.is_some() {
                 check.fault(path, "has both `below` and `above`; make two policies of it");
-            } else if !faulty {
-                check.fault(path, "needs `below` or `above`: when the metric is bad");
             }
             None
         }
     };
+    let compare = policy.compare.or(default.compare)?;
+    Some(Condition::Performance {
+        metric: metric?,
+        bound: bound?,
+        compare: match compare {
+            CompareConfig::Sure => Compare::Sure,
+            CompareConfig::Value => Compare::Value,
+        },
+        label_age,
+        min_labels: least_one(check, path, "min_labels", policy.min_labels, default.min_labels)?,
+    })
+}
+
+fn label_age(check: &mut Check<'_>, path: &str, policy: &PolicyConfig, scene: &Scene<'_>) -> Span {
     // A window that is not kept any more cannot be judged.
     let size = policy.window.map(Span::from);
     let window = match size {
@@ -208,17 +232,7 @@ fn performance(
         let message = format!("{label_age} is longer than {longest}, for which the window is kept");
         check.fault(key_path(path, "label_age"), message);
     }
-    let compare = policy.compare.or(default.compare)?;
-    Some(Condition::Performance {
-        metric: metric?,
-        bound: bound?,
-        compare: match compare {
-            CompareConfig::Sure => Compare::Sure,
-            CompareConfig::Value => Compare::Value,
-        },
-        label_age,
-        min_labels: least_one(check, path, "min_labels", policy.min_labels, default.min_labels)?,
-    })
+    label_age
 }
 
 fn least_one(
@@ -307,7 +321,12 @@ fn fixed(
 }
 
 /// A level relative to the baseline needs a profile with it.
-fn baseline(check: &mut Check<'_>, path: &str, metric: Option<Metric>, references: &References) {
+pub fn baseline(
+    check: &mut Check<'_>,
+    path: &str,
+    metric: Option<Metric>,
+    references: &References,
+) {
     let Some(metric) = metric else { return };
     if references.is_empty() {
         let section = path.split(".policies").next().unwrap_or_default();
@@ -343,12 +362,13 @@ fn drift(
     let options = [
         ("below", policy.below.is_some()),
         ("above", policy.above.is_some()),
+        ("margin", policy.margin.is_some()),
         ("compare", policy.compare.is_some()),
         ("label_age", policy.label_age.is_some()),
         ("min_labels", policy.min_labels.is_some()),
     ];
     refuse(check, path, &options, "drift");
-    let default = defaults().drift.drift.as_ref()?;
+    let policy_path = path;
     let min_predictions = least_one(
         check,
         path,
@@ -368,6 +388,15 @@ fn drift(
         check.fault(path.clone(), message);
     }
     let features = drift_features(check, &path, section.features.as_ref(), scene);
+    let features_min = features_min(check, &path, section, &features, scene)?;
+    if section.above.is_none() && !check.is_faulty(&key_path(&path, "above")) {
+        return budget::drift(check, policy_path, policy, section, features, features_min);
+    }
+    let no_budget = [
+        ("material", section.material.is_some()),
+        ("share_margin", section.share_margin.is_some()),
+    ];
+    refuse(check, &path, &no_budget, "drift above a threshold");
     let limit = limit(check, &path, section);
     if let Some((statistic, _)) = limit {
         let numeric = |&&index: &&usize| matches!(scene.features[index].kind, FeatureKind::Numeric);
@@ -380,14 +409,6 @@ fn drift(
             check.fault(key_path(&path, "above"), message);
         }
     }
-    let features_min =
-        least_one(check, &path, "features_min", section.features_min, default.features_min)?;
-    let features_min = usize::try_from(features_min).ok()?;
-    let watched = if features.is_empty() { scene.features.len() } else { features.len() };
-    if features_min > watched.max(1) {
-        let message = format!("{features_min} features can never be above: {watched} are watched");
-        check.fault(key_path(&path, "features_min"), message);
-    }
     let (statistic, above) = limit?;
     Some(Condition::Drift {
         features,
@@ -396,6 +417,24 @@ fn drift(
         features_min,
         min_predictions: min_predictions?,
     })
+}
+
+fn features_min(
+    check: &mut Check<'_>,
+    path: &str,
+    section: &DriftConfig,
+    features: &[usize],
+    scene: &Scene<'_>,
+) -> Option<usize> {
+    let default = defaults().drift.drift.as_ref()?.features_min;
+    let features_min = least_one(check, path, "features_min", section.features_min, default)?;
+    let features_min = usize::try_from(features_min).ok()?;
+    let watched = if features.is_empty() { scene.features.len() } else { features.len() };
+    if features_min > watched.max(1) {
+        let message = format!("{features_min} features can never be above: {watched} are watched");
+        check.fault(key_path(path, "features_min"), message);
+    }
+    Some(features_min)
 }
 
 /// Positions; empty for all.
@@ -437,14 +476,7 @@ fn drift_features(
 /// The one statistic and its bound.
 fn limit(check: &mut Check<'_>, path: &str, section: &DriftConfig) -> Option<(Statistic, f64)> {
     let at = key_path(path, "above");
-    let Some(above) = &section.above else {
-        if !check.is_faulty(&at) {
-            let message = "`above` is missing; write for example above: { psi: 0.25 }. Not yet: a \
-                           bound found from a budget of false alerts";
-            check.fault(path, message);
-        }
-        return None;
-    };
+    let above = section.above.as_ref()?;
     let mut limits = Vec::new();
     for (name, value) in above {
         let at = key_path(&at, name);

@@ -1,12 +1,14 @@
 //! Policies: what they ask for, what they said last and why.
 
 use super::{ModelView, end_of, name};
+use crate::engine::alarm::loss::{Kind, kind};
 use crate::engine::history::MarkKind;
 use crate::engine::policy::{Decision, PolicyState};
 use crate::engine::spec::{Action, Bound, Compare, Condition, Level, PolicySpec};
 use crate::engine::time::Timestamp;
 use crate::io::http::api::dto::{
-    DecisionCount, FiringSince, LastDecision, PoliciesAnswer, Policy, seconds, stretch,
+    DecisionCount, FiringSince, FiringTest, LastDecision, PoliciesAnswer, Policy, PolicyBudget,
+    PolicyEvidence, seconds, stretch,
 };
 
 impl ModelView<'_> {
@@ -29,6 +31,8 @@ impl ModelView<'_> {
         let (measure, label_age) = match &policy.condition {
             Condition::Performance { metric, label_age, .. } => (metric.name(), Some(*label_age)),
             Condition::Drift { statistic, .. } => (statistic.name(), None),
+            Condition::PerformanceAlarm(alarm) => (alarm.metric.name(), Some(alarm.label_age)),
+            Condition::DriftAlarm(_) => ("drift", None),
             Condition::Alert { alert } => (&**alert, None),
         };
         let until = state.requested_at.zip(cooldown).map(|(at, cooldown)| at + cooldown);
@@ -52,6 +56,7 @@ impl ModelView<'_> {
                     since: end_of(*since),
                 })
                 .collect(),
+            budget: self.budget(policy),
             cooldown_until: until.filter(|until| *until > passed).and_then(seconds),
             judged_through: Some(passed).filter(|at| *at > Timestamp::MIN).and_then(seconds),
             last: state
@@ -77,6 +82,45 @@ impl ModelView<'_> {
                 })
                 .collect(),
         }
+    }
+
+    fn budget(&self, policy: &PolicySpec) -> Option<PolicyBudget> {
+        let (alpha, run_length) = match &policy.condition {
+            Condition::DriftAlarm(alarm) => (Some(alarm.terms.alpha), None),
+            Condition::PerformanceAlarm(alarm) if kind(alarm.metric) == Some(Kind::Ranking) => {
+                (Some(alarm.alpha), None)
+            }
+            Condition::PerformanceAlarm(alarm) => (None, Some(alarm.run_length)),
+            Condition::Performance { .. } | Condition::Drift { .. } | Condition::Alert { .. } => {
+                return None;
+            }
+        };
+        let live = self.live_versions();
+        let memory = self.monitor.monitor.alarms.policies.get(&*policy.name);
+        let versions = memory.into_iter().flat_map(|memory| &memory.versions);
+        let versions = versions.filter(|(version, _)| live.contains(version));
+        Some(PolicyBudget {
+            episodes_per_week: policy.condition.episodes_a_week()?,
+            alpha,
+            run_length,
+            episodes: memory.map_or(0, |memory| memory.episodes),
+            versions: versions
+                .map(|(version, memory)| PolicyEvidence {
+                    version: name(version),
+                    evidence: memory.evidence,
+                    tests: memory
+                        .firing
+                        .iter()
+                        .map(|((feature, test), firing)| FiringTest {
+                            feature: (!feature.is_empty()).then(|| name(feature)),
+                            test: test.name().to_owned(),
+                            since: end_of(firing.since),
+                            calm: firing.calm,
+                        })
+                        .collect(),
+                })
+                .collect(),
+        })
     }
 
     /// What the last judgement said, with the words of the mark that it left, if it left one.
@@ -121,6 +165,17 @@ fn condition(policy: &PolicySpec) -> String {
                 statistic.name()
             )
         }
+        Condition::PerformanceAlarm(alarm) => format!(
+            "{} worse than its baseline by more than {}, at {} false alarms a week at most",
+            alarm.metric.name(),
+            alarm.margin,
+            alarm.episodes_a_week
+        ),
+        Condition::DriftAlarm(alarm) => format!(
+            "inputs moved by more than is material (phi^2 {}, shares {}), at {} false alarms a week \
+             at most",
+            alarm.terms.material, alarm.terms.share_margin, alarm.episodes_a_week
+        ),
         Condition::Alert { alert } => format!("Alertmanager's alert {alert} fires"),
     };
     if policy.for_windows > 1 {

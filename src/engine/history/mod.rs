@@ -448,7 +448,8 @@ pub fn headline(spec: &ModelSpec) -> (Metric, usize) {
     let size = |window: Span| spec.windows.iter().position(|spec| spec.size == window);
     let judged = spec.policies.iter().find_map(|policy| match &policy.condition {
         Condition::Performance { metric, .. } => Some((*metric, size(policy.window)?)),
-        Condition::Drift { .. } | Condition::Alert { .. } => None,
+        Condition::PerformanceAlarm(alarm) => Some((alarm.metric, size(policy.window)?)),
+        Condition::Drift { .. } | Condition::DriftAlarm(_) | Condition::Alert { .. } => None,
     });
     judged.unwrap_or_else(|| {
         let metric = match spec.task {

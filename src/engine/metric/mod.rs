@@ -15,10 +15,13 @@ mod loss;
 pub mod query;
 mod ranking;
 
+pub use ranking::LogitAuc;
+
 use super::estimate::Estimate;
 use super::sketch::{BinaryCells, CLASSES_MAX, MulticlassCells, PerformanceCells, RegressionCells};
 use super::spec::Task;
 use agreement::Confusion;
+
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
@@ -156,6 +159,14 @@ pub fn estimate(metric: Metric, cells: &PerformanceCells) -> Option<Estimate> {
         PerformanceCells::Binary(cells) => estimate_binary(metric, cells),
         PerformanceCells::Multiclass(cells) => estimate_multiclass(metric, cells),
         PerformanceCells::Regression(cells) => estimate_regression(metric, cells),
+    }
+}
+
+/// The AUC on the logit scale, of a binary model; `None` where its interval is not honest.
+pub fn logit_auc(cells: &PerformanceCells) -> Option<LogitAuc> {
+    match cells {
+        PerformanceCells::Binary(cells) => ranking::logit_auc(cells),
+        PerformanceCells::Multiclass(_) | PerformanceCells::Regression(_) => None,
     }
 }
 

@@ -54,15 +54,36 @@ pub(super) fn roc_auc(cells: &BinaryCells) -> Option<Estimate> {
     let value = (ordered / pairs).clamp(0.0, 1.0);
     Some(Estimate {
         value,
-        interval: delong(&bins, positives, negatives, value),
+        interval: delong(&bins, positives, negatives, value).map(interval),
         support: (positives + negatives).support(),
         error_max: shared / pairs / 2.0,
     })
 }
 
-/// DeLong's interval: the variance of the mean over positives of the share of negatives below, and
-/// over negatives of the share of positives above.
-fn delong(bins: &[Bin], positives: Mass, negatives: Mass, auc: f64) -> Option<Interval> {
+/// An AUC on the logit scale with its standard error there.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LogitAuc {
+    pub auc: f64,
+    pub logit: f64,
+    pub error: f64,
+}
+
+/// The AUC with DeLong's standard error on the logit scale; `None` where no honest one is known.
+pub(super) fn logit_auc(cells: &BinaryCells) -> Option<LogitAuc> {
+    let auc = roc_auc(cells)?.value;
+    let (bins, positives, negatives) = bins(cells);
+    delong(&bins, positives, negatives, auc)
+}
+
+fn interval(of: LogitAuc) -> Interval {
+    let expit = |x: f64| 1.0 / (1.0 + (-x).exp());
+    let half = Z * of.error;
+    Interval { lower: expit(of.logit - half), upper: expit(of.logit + half) }
+}
+
+/// DeLong's variance: that of the mean over positives of the share of negatives below, and over
+/// negatives of the share of positives above.
+fn delong(bins: &[Bin], positives: Mass, negatives: Mass, auc: f64) -> Option<LogitAuc> {
     let (p, n) = (positives.effective(), negatives.effective());
     let smaller = p.min(n);
     let near_an_end = auc.min(1.0 - auc) * smaller < MISORDERED_MIN;
@@ -81,10 +102,11 @@ fn delong(bins: &[Bin], positives: Mass, negatives: Mass, auc: f64) -> Option<In
     }
     let variance = of_positives / (positives.w * positives.w) * p / (p - 1.0)
         + of_negatives / (negatives.w * negatives.w) * n / (n - 1.0);
-    let logit = (auc / (1.0 - auc)).ln();
-    let half = Z * variance.sqrt() / (auc * (1.0 - auc));
-    let expit = |x: f64| 1.0 / (1.0 + (-x).exp());
-    (variance > 0.0).then(|| Interval { lower: expit(logit - half), upper: expit(logit + half) })
+    (variance > 0.0).then(|| LogitAuc {
+        auc,
+        logit: (auc / (1.0 - auc)).ln(),
+        error: variance.sqrt() / (auc * (1.0 - auc)),
+    })
 }
 
 /// The greatest difference between the cumulative shares of positives and of negatives over the

@@ -10,25 +10,28 @@ use crate::engine::metric::{Metric, estimate};
 use crate::engine::model_shard::Partial;
 use crate::engine::policy::{Circumstances, Decision, Hold, Verdict, compare, threshold};
 use crate::engine::request::{
-    Evidence, JsonTime, MetricEvidence, PartitionOffsets, TopicOffsets, WindowEvidence,
+    BudgetEvidence, Evidence, JsonTime, MetricEvidence, PartitionOffsets, TopicOffsets,
+    WindowEvidence,
 };
-use crate::engine::spec::{Action, Condition, PolicySpec};
+use crate::engine::spec::{Action, Condition, PerformanceAlarm, PolicySpec};
 use crate::engine::sum::{self, Range, SliceSum};
 use crate::engine::time::{Span, Timestamp};
 use crate::engine::window::Judgement;
 use std::collections::BTreeSet;
 
 /// Features that a request names.
-const WORST_FEATURES: usize = 5;
+pub(super) const WORST_FEATURES: usize = 5;
 
 /// What a window's judgement rests on.
-struct Finding {
-    verdict: Verdict,
-    metric: Option<MetricEvidence>,
-    features: Vec<FeatureNote>,
-    sum: SliceSum,
-    inherited: bool,
-    reason: String,
+pub(super) struct Finding {
+    pub verdict: Verdict,
+    pub metric: Option<MetricEvidence>,
+    pub features: Vec<FeatureNote>,
+    pub sum: SliceSum,
+    pub inherited: bool,
+    pub reason: String,
+    /// Of a policy from the budget.
+    pub budget: Option<BudgetEvidence>,
 }
 
 impl Monitor {
@@ -42,7 +45,7 @@ impl Monitor {
             if until <= from {
                 continue;
             }
-            let keep = matches!(policy.condition, Condition::Performance { .. })
+            let keep = is_performance(&policy.condition)
                 && matches!(policy.action, Action::Retrain { .. });
             if keep {
                 for (end, version) in self.tiles(shards, policy.window, from, until) {
@@ -96,10 +99,11 @@ impl Monitor {
         for at in 0..self.context.spec.policies.len() {
             let policy = self.context.spec.policies[at].clone();
             let (age, passed) = match &policy.condition {
-                Condition::Performance { label_age, .. } => {
+                Condition::Performance { label_age, .. }
+                | Condition::PerformanceAlarm(PerformanceAlarm { label_age, .. }) => {
                     (*label_age, (predictions - lateness).min(labels - *label_age))
                 }
-                Condition::Drift { .. } | Condition::Alert { .. } => {
+                Condition::Drift { .. } | Condition::DriftAlarm(_) | Condition::Alert { .. } => {
                     (lateness, predictions - lateness)
                 }
             };
@@ -165,7 +169,7 @@ impl Monitor {
     }
 
     fn find(
-        &self,
+        &mut self,
         shards: &[&Partial],
         at: usize,
         policy: &PolicySpec,
@@ -174,6 +178,11 @@ impl Monitor {
         match &policy.condition {
             Condition::Performance { .. } => self.find_performance(shards, at, policy, range),
             Condition::Drift { .. } => self.find_drift(shards, policy, range),
+            Condition::PerformanceAlarm(alarm) => {
+                let features = self.noted(at, range);
+                self.find_performance_alarm(shards, policy, alarm, range, features)
+            }
+            Condition::DriftAlarm(alarm) => self.find_drift_alarm(shards, policy, alarm, range),
             Condition::Alert { .. } => unreachable!("no window is judged for an alert"),
         }
     }
@@ -190,12 +199,8 @@ impl Monitor {
         else {
             unreachable!("the caller matched the condition");
         };
-        let judgement = Judgement { window: policy.window, label_age: *label_age };
-        let judgements = &self.context.windows.judgements;
-        let judgement = judgements.iter().position(|known| *known == judgement);
-        let sum = sum::whole(shards, range, judgement);
-        let notes = self.state.notes.get(&(at as u16, range.end, range.version.to_owned()));
-        let features = notes.cloned().unwrap_or_default();
+        let sum = self.judged_sum(shards, policy.window, *label_age, range);
+        let features = self.noted(at, range);
         let (layout, _) = self.context.layouts.of(range.version);
         let baseline = layout
             .profile
@@ -212,7 +217,27 @@ impl Monitor {
         };
         let reason = describe(*metric, value, level, labelled, sum.predictions);
         let metric = value.map(|value| metric_evidence(*metric, value, baseline, level));
-        Finding { verdict, metric, features, sum, inherited: false, reason }
+        Finding { verdict, metric, features, sum, inherited: false, reason, budget: None }
+    }
+
+    /// A window as a judgement at this label age sees it.
+    pub(super) fn judged_sum(
+        &self,
+        shards: &[&Partial],
+        window: Span,
+        label_age: Span,
+        range: Range<'_>,
+    ) -> SliceSum {
+        let judgement = Judgement { window, label_age };
+        let judgements = &self.context.windows.judgements;
+        let judgement = judgements.iter().position(|known| *known == judgement);
+        sum::whole(shards, range, judgement)
+    }
+
+    /// The worst features of a window, noted when it closed.
+    fn noted(&self, at: usize, range: Range<'_>) -> Vec<FeatureNote> {
+        let notes = self.state.notes.get(&(at as u16, range.end, range.version.to_owned()));
+        notes.cloned().unwrap_or_default()
     }
 
     fn find_drift(&self, shards: &[&Partial], policy: &PolicySpec, range: Range<'_>) -> Finding {
@@ -229,6 +254,7 @@ impl Monitor {
             sum: sum.clone(),
             inherited: false,
             reason: hold.name().replace('_', " "),
+            budget: None,
         };
         let Some(drift) = self.drift(shards, range.version, range.start, range.end) else {
             return unknown(Hold::NoReference);
@@ -257,6 +283,7 @@ impl Monitor {
             inherited: drift.inherited,
             reason,
             sum,
+            budget: None,
         }
     }
 
@@ -273,7 +300,7 @@ impl Monitor {
             .into_iter()
             .map(|(partition, (from, last))| PartitionOffsets { partition, from, to: last + 1 })
             .collect();
-        let performance = matches!(policy.condition, Condition::Performance { .. });
+        let performance = is_performance(&policy.condition);
         Evidence {
             model: self.context.spec.name.to_string(),
             version: range.version.to_owned(),
@@ -294,15 +321,20 @@ impl Monitor {
             drifting_features: finding.features.iter().map(FeatureNote::evidence).collect(),
             offsets: vec![TopicOffsets { topic: self.topic.to_string(), partitions }],
             alert: None,
+            budget: finding.budget,
         }
     }
+}
+
+fn is_performance(condition: &Condition) -> bool {
+    matches!(condition, Condition::Performance { .. } | Condition::PerformanceAlarm(_))
 }
 
 fn exceeds(estimate: Option<Estimate>, above: f64) -> bool {
     estimate.is_some_and(|estimate| estimate.value > above)
 }
 
-fn note(feature: &crate::engine::drift::FeatureDrift) -> FeatureNote {
+pub(super) fn note(feature: &crate::engine::drift::FeatureDrift) -> FeatureNote {
     let named = |(statistic, estimate): &(Statistic, Estimate)| {
         (statistic.name().to_owned(), estimate.value)
     };
@@ -312,7 +344,7 @@ fn note(feature: &crate::engine::drift::FeatureDrift) -> FeatureNote {
     }
 }
 
-fn metric_evidence(
+pub(super) fn metric_evidence(
     metric: Metric,
     value: Estimate,
     baseline: Option<f64>,
@@ -329,7 +361,7 @@ fn metric_evidence(
     }
 }
 
-fn describe(
+pub(super) fn describe(
     metric: Metric,
     value: Option<Estimate>,
     level: Option<f64>,

@@ -3,6 +3,7 @@
 //! A window closes only when every expected shard has passed it. Judging is a function of the logs
 //! alone; showing follows whatever labels have come.
 
+mod alarm;
 mod alert;
 mod firing;
 mod judge;
@@ -12,6 +13,7 @@ mod report;
 pub use alert::{AlertOutcome, ExternalAlert};
 pub use report::{DriftReport, ModelReport, SliceReport, VersionReport, WindowReport};
 
+use super::alarm::memory::Memory;
 use super::drift::FeatureDrift;
 use super::effect::{Effect, FiringKind};
 use super::history::History;
@@ -102,6 +104,8 @@ pub struct Monitor {
     pub state: MonitorState,
     /// What the newest windows looked like; a section of its own in the checkpoint.
     pub history: History,
+    /// What alarms from a budget remember; a section of its own, too.
+    pub alarms: Memory,
     /// Fired windows that changed since, and when they last fired by our clock.
     changed: BTreeSet<WindowKey>,
     fired_at: BTreeMap<WindowKey, Timestamp>,
@@ -111,6 +115,7 @@ impl Monitor {
     pub fn new(context: Arc<ModelContext>, topic: Arc<str>) -> Self {
         let mut monitor = Self {
             history: History::new(&context.spec),
+            alarms: Memory::default(),
             context,
             topic,
             expected_shards: usize::MAX,
@@ -131,6 +136,13 @@ impl Monitor {
         self.state.policies.resize_with(self.context.spec.policies.len(), PolicyState::default);
         self.changed = self.state.revisions.keys().copied().collect();
         self.fired_at.clear();
+    }
+
+    /// Goes on with the alarms of a checkpoint, which may be of another configuration.
+    pub fn restore_alarms(&mut self, alarms: Memory) {
+        let policies = &self.context.spec.policies;
+        self.alarms = alarms;
+        self.alarms.retain(|name| policies.iter().any(|policy| &*policy.name == name));
     }
 
     /// The predictions' and the labels' closing watermark: the least over the shards; `None` while

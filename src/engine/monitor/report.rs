@@ -64,6 +64,10 @@ pub struct PolicyReport {
     pub decisions: Vec<(Decision, u64)>,
     /// The last decision about each version.
     pub last: Vec<(String, Timestamp, Decision)>,
+    /// Its part of the model's budget of false alarms; `None`: the bound is the user's own.
+    pub episodes_a_week: Option<f64>,
+    /// Of each version's last window, over what an alarm takes, as logarithms.
+    pub evidence: Vec<(String, f64)>,
 }
 
 impl DriftReport {
@@ -110,6 +114,16 @@ impl Monitor {
                     .iter()
                     .filter(|(version, _)| live.contains(version))
                     .map(|(version, (at, decision))| (version.clone(), *at, *decision))
+                    .collect(),
+                episodes_a_week: policy.condition.episodes_a_week(),
+                evidence: self
+                    .alarms
+                    .policies
+                    .get(&*policy.name)
+                    .into_iter()
+                    .flat_map(|memory| &memory.versions)
+                    .filter(|(version, _)| live.contains(version))
+                    .filter_map(|(version, memory)| Some((version.clone(), memory.evidence?)))
                     .collect(),
             });
         }

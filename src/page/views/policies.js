@@ -30,6 +30,7 @@ function one(policy, model, now) {
         policy.action === 'retrain' ? [' · ', link('requests', address(['requests'], { model: model.name }))] : null),
       typeof policy.cooldown === 'number' ? fact('Cooldown', span(policy.cooldown),
         typeof policy.cooldown_until === 'number' && policy.cooldown_until > now ? [', until ', atClock(policy.cooldown_until, now)] : ', not running') : null),
+    budget(policy, now),
     h('h3', null, 'Last decisions'),
     policy.last.length ? h('ul', { class: 'rows' }, policy.last.map((last) => h('li', { key: last.version },
       h('div', { class: 'row-head' }, badge(TONE[last.decision] ?? 'unknown', words(last.decision)),
@@ -41,4 +42,26 @@ function one(policy, model, now) {
       { title: 'Reason', cell: (row) => words(row.reason ?? '') },
       { title: 'Count', number: true, cell: (row) => count(row.count) },
     ], policy.decisions, (row) => `${row.decision} ${row.reason}`) : null);
+}
+
+// How the bound follows from the budget of false alarms, and how near each version is to it.
+function budget(policy, now) {
+  const of = policy.budget;
+  if (!of) return null;
+  const fact = (term, ...what) => h('div', { key: term }, h('dt', null, term), h('dd', null, ...what));
+  const takes = typeof of.run_length === 'number' ? `evidence of ${count(Math.round(of.run_length))} windows without a false alarm`
+    : `a chance of at most ${of.alpha?.toPrecision(2) ?? '?'} in a window without cause`;
+  return [
+    h('h3', { key: 'budget' }, 'Budget of false alarms'),
+    h('dl', { class: 'facts-list', key: 'facts' },
+      fact('False alarms', `at most ${of.episodes_per_week.toPrecision(2)} a week on average`),
+      fact('An alarm takes', takes),
+      fact('Episodes so far', count(of.episodes)),
+      of.versions.map((version) => h('div', { key: `evidence ${version.version}` }, h('dt', null, 'Evidence'), h('dd', null, versionName(version.version), ': ',
+        typeof version.evidence === 'number' ? `${version.evidence.toFixed(2)} of the 1 that it takes` : 'too few rows to say')))),
+    of.versions.some((version) => version.tests.length) ? h('ul', { class: 'rows', key: 'tests' }, of.versions.flatMap((version) => version.tests.map((test) =>
+      h('li', { key: `${version.version} ${test.feature ?? ''} ${test.test}` }, badge('bad', words(test.test)), ' ',
+        test.feature ? [name(test.feature), ' of '] : null, versionName(version.version), ' since ', atClock(test.since, now),
+        test.calm ? `, calm at ${test.calm} of 3 looks` : '')))) : null,
+  ];
 }

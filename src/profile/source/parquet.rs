@@ -5,9 +5,11 @@ use super::{BATCH_ROWS, DEPTH_MAX, Names, Source, Visit};
 use crate::profile::ProfileError;
 use crate::profile::cell::Cell;
 use arrow_array::cast::AsArray;
-use arrow_array::types::Float64Type;
-use arrow_array::{Array, ArrayRef, BooleanArray, Float64Array, RecordBatch, StringArray};
-use arrow_schema::{ArrowError, DataType};
+use arrow_array::types::{Float64Type, Int64Type};
+use arrow_array::{
+    Array, ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray,
+};
+use arrow_schema::{ArrowError, DataType, TimeUnit};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 /// A column in one of the types that cells have, with where its values are not even null.
@@ -22,6 +24,7 @@ enum Values {
     Numbers(Float64Array),
     Bools(BooleanArray),
     Texts(StringArray),
+    Times(Int64Array),
     Unsupported(ArrayRef),
 }
 
@@ -98,6 +101,11 @@ fn values(array: &ArrayRef) -> Result<Values, ArrowError> {
         kind if kind.is_integer() || kind.is_floating() => {
             Values::Numbers(cast(DataType::Float64)?.as_primitive::<Float64Type>().clone())
         }
+        DataType::Timestamp(..) | DataType::Date32 | DataType::Date64 => {
+            let micros = cast(DataType::Timestamp(TimeUnit::Microsecond, None))?;
+            let micros = arrow_cast::cast(&micros, &DataType::Int64)?;
+            Values::Times(micros.as_primitive::<Int64Type>().clone())
+        }
         _ => Values::Unsupported(array.clone()),
     })
 }
@@ -111,6 +119,7 @@ impl Column {
             Values::Numbers(column) if column.is_valid(row) => Cell::Number(column.value(row)),
             Values::Bools(column) if column.is_valid(row) => Cell::Bool(column.value(row)),
             Values::Texts(column) if column.is_valid(row) => Cell::Text(column.value(row)),
+            Values::Times(column) if column.is_valid(row) => Cell::Time(column.value(row)),
             Values::Unsupported(column) if column.is_valid(row) => Cell::Unsupported,
             _ => Cell::Null,
         }

@@ -138,6 +138,17 @@ impl FeatureLayout {
         }
     }
 
+    /// The reference's rows by coarse bin, or by category and `other`.
+    pub fn coarse_reference(&self) -> Vec<u64> {
+        match &self.bins {
+            LayoutBins::Numeric(numeric) => {
+                let bins = numeric.coarse.windows(2);
+                bins.map(|pair| numeric.reference[pair[0]..pair[1]].iter().sum()).collect()
+            }
+            LayoutBins::Categorical(categorical) => categorical.reference.clone(),
+        }
+    }
+
     /// The reference's rows that had a value.
     pub fn reference_rows(&self) -> u64 {
         match &self.bins {

@@ -156,11 +156,48 @@ pub struct Policy {
     /// How long after its end a window is judged; null for drift.
     pub label_age: Option<f64>,
     pub firing: Vec<FiringSince>,
+    /// Of a policy whose bound follows from the model's budget of false alarms; else null.
+    pub budget: Option<PolicyBudget>,
     /// No request for windows that end before this.
     pub cooldown_until: Option<f64>,
     pub judged_through: Option<f64>,
     pub last: Vec<LastDecision>,
     pub decisions: Vec<DecisionCount>,
+}
+
+/// How a bound follows from a budget, and what came of it.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct PolicyBudget {
+    /// False alarm episodes in a week that the policy may make.
+    pub episodes_per_week: f64,
+    /// The level of each test asked of a window; null for a loss, which has evidence without an end.
+    pub alpha: Option<f64>,
+    /// The evidence that an alarm takes: windows between false alarms, at least, on average.
+    pub run_length: Option<f64>,
+    /// Tests that went from quiet to firing, ever.
+    pub episodes: u64,
+    /// By version.
+    pub versions: Vec<PolicyEvidence>,
+}
+
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct PolicyEvidence {
+    pub version: String,
+    /// Evidence of the last window over what an alarm takes, as logarithms; null: too few rows.
+    pub evidence: Option<f64>,
+    pub tests: Vec<FiringTest>,
+}
+
+/// A test that fires.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct FiringTest {
+    /// null: the test is about the model.
+    pub feature: Option<String>,
+    /// distribution, missing, invalid, unknown_values, loss or ranking.
+    pub test: String,
+    pub since: f64,
+    /// Looks in a row at which nothing was to be seen; the third clears it.
+    pub calm: u8,
 }
 
 #[derive(Clone, Debug, Serialize, JsonSchema)]
