@@ -24,6 +24,7 @@
 
 mod header;
 mod play;
+mod policies;
 mod show;
 mod words;
 

@@ -499,6 +499,33 @@ fn policies_take_their_defaults_from_the_default_file() {
 }
 
 #[test]
+fn policies_without_a_bound_of_their_own_share_the_budget() {
+    let model = model(&with_profile(
+        "    alerts: { episodes_per_week: 2 }
+    versions_max: 4
+    policies:
+      - { name: a, metric: accuracy, window: 1h }
+      - { name: b, drift: {}, window: 1d }
+      - { name: c, drift: { features: [age], material: 0.05 }, window: 1h }
+      - { name: d, metric: accuracy, below: 0.5 }
+",
+    ));
+    let of =
+        |at: usize| (&model.policies[at].condition, model.policies[at].condition.episodes_a_week());
+    let (Condition::PerformanceAlarm(alarm), Some(part)) = of(0) else { panic!("an alarm") };
+    assert_eq!((part, alarm.margin), (1.0, 0.02));
+    assert_eq!(alarm.run_length, 168.0 * 4.0);
+    let (Condition::DriftAlarm(alarm), Some(part)) = of(1) else { panic!("an alarm") };
+    assert_eq!((part, alarm.terms.material, alarm.terms.share_margin), (0.5, 0.01, 0.01));
+    // Four features, the score and the class, four tests each, four versions, seven days.
+    assert_eq!(alarm.terms.alpha, 0.5 / (6.0 * 4.0 * 4.0 * 7.0));
+    let (Condition::DriftAlarm(alarm), Some(_)) = of(2) else { panic!("an alarm") };
+    assert_eq!((alarm.features.as_slice(), alarm.terms.material), ([0].as_slice(), 0.05));
+    assert_eq!(alarm.terms.alpha, 0.5 / (4.0 * 4.0 * 168.0));
+    assert_eq!(of(3).1, None);
+}
+
+#[test]
 fn a_retraining_takes_its_cooldown_from_the_default_file() {
     let text = small(
         "    policies:

@@ -18,8 +18,11 @@
 //!   policy NAME METRIC below|above NUMBER|baseline-N|baseline+N window 5m [age 10m]
 //!     [min_labels 1] [sure] [for 1] [retrain [cooldown 0s] [act_within 4h]]
 //!   policy NAME drift STATISTIC above NUMBER window 5m [min_predictions 1] [for 1] [retrain ...]
+//!   policy NAME METRIC margin NUMBER budget EPISODES window 5m [age 10m] [retrain ...]
+//!   policy NAME drift budget EPISODES window 5m [retrain ...]    (a week; of one version)
 //! ```
 
+use super::policies::policy;
 use super::words::Words;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -398,78 +401,4 @@ fn reference(spec: &mut ModelSpec, words: &mut Words<'_>) -> Result<(), String> 
         None => spec.reference = Some(profile),
     }
     Ok(())
-}
-
-fn policy(words: &mut Words<'_>) -> Result<PolicySpec, String> {
-    let name = words.need("name")?.into();
-    let what = words.need("metric or `drift`")?;
-    let mut condition = match what {
-        "drift" => {
-            let statistic = words.need("statistic")?.parse()?;
-            words.expect("above")?;
-            Condition::Drift {
-                features: Vec::new(),
-                statistic,
-                above: words.number("bound")?,
-                features_min: 1,
-                min_predictions: 1,
-            }
-        }
-        metric => Condition::Performance {
-            metric: metric.parse()?,
-            bound: bound(words)?,
-            compare: Compare::Value,
-            label_age: Span::ZERO,
-            min_labels: 1,
-        },
-    };
-    words.expect("window")?;
-    let window = words.span("window")?;
-    let (mut for_windows, mut action) = (1, Action::Alert);
-    while let Some(word) = words.next() {
-        match (word, &mut condition, &mut action) {
-            ("for", ..) => for_windows = words.number(word)?,
-            ("age", Condition::Performance { label_age, .. }, _) => {
-                *label_age = words.span(word)?
-            }
-            ("min_labels", Condition::Performance { min_labels, .. }, _) => {
-                *min_labels = words.number(word)?;
-            }
-            ("sure", Condition::Performance { compare, .. }, _) => *compare = Compare::Sure,
-            ("min_predictions", Condition::Drift { min_predictions, .. }, _) => {
-                *min_predictions = words.number(word)?;
-            }
-            ("retrain", ..) => {
-                action = Action::Retrain {
-                    webhook: "trainer".into(),
-                    cooldown: Span::ZERO,
-                    act_within: Span::from_hours(4),
-                };
-            }
-            ("cooldown", _, Action::Retrain { cooldown, .. }) => *cooldown = words.span(word)?,
-            ("act_within", _, Action::Retrain { act_within, .. }) => {
-                *act_within = words.span(word)?;
-            }
-            _ => return Err(format!("`{word}` is not understood here")),
-        }
-    }
-    Ok(PolicySpec { name, condition, window, for_windows, action })
-}
-
-fn bound(words: &mut Words<'_>) -> Result<Bound, String> {
-    let side = words.need("`below` or `above`")?;
-    let word = words.need("bound")?;
-    let number = |text: &str| text.parse::<f64>().map_err(|_| format!("`{text}` is not a number"));
-    let level = if let Some(margin) = word.strip_prefix("baseline-") {
-        Level::BaselineMinus(number(margin)?)
-    } else if let Some(margin) = word.strip_prefix("baseline+") {
-        Level::BaselinePlus(number(margin)?)
-    } else {
-        Level::Value(number(word)?)
-    };
-    match side {
-        "below" => Ok(Bound::Below(level)),
-        "above" => Ok(Bound::Above(level)),
-        other => Err(format!("`{other}` instead of `below` or `above`")),
-    }
 }

@@ -4,6 +4,7 @@ use super::header::{Setup, class, label_value};
 use super::words::Words;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use tidemark::engine::alarm::memory::Memory;
 use tidemark::engine::effect::Effect;
 use tidemark::engine::event::*;
 use tidemark::engine::model_shard::Partial;
@@ -27,7 +28,7 @@ pub struct Play {
     logs: BTreeMap<InputKey, Vec<Record>>,
     /// By shard: a whole snapshot and the deltas after it.
     saved_shards: Vec<Vec<Vec<Section>>>,
-    saved_monitors: Vec<MonitorState>,
+    saved_monitors: Vec<(MonitorState, Memory)>,
     now: Timestamp,
 }
 
@@ -47,7 +48,7 @@ impl Play {
             .collect();
         Self {
             saved_shards: vec![Vec::new(); shards.len()],
-            saved_monitors: monitors.iter().map(|monitor| monitor.state.clone()).collect(),
+            saved_monitors: monitors.iter().map(memories).collect(),
             setup,
             shards,
             monitors,
@@ -284,7 +285,7 @@ impl Play {
             saved.push(shard.snapshot(kind));
         }
         for model in 0..self.monitors.len() {
-            self.saved_monitors[model] = self.monitors[model].state.clone();
+            self.saved_monitors[model] = memories(&self.monitors[model]);
             let released = self.monitors[model].releasable(&self.partials(model));
             if let Some(released) = released {
                 for shard in &mut self.shards {
@@ -307,8 +308,9 @@ impl Play {
             };
             self.shards[at] = restored;
         }
-        for (monitor, saved) in self.monitors.iter_mut().zip(&self.saved_monitors) {
+        for (monitor, (saved, alarms)) in self.monitors.iter_mut().zip(&self.saved_monitors) {
             monitor.restore(saved.clone());
+            monitor.restore_alarms(alarms.clone());
         }
         let keys: Vec<InputKey> = self.logs.keys().copied().collect();
         for key in keys {
@@ -320,6 +322,11 @@ impl Play {
         }
         Ok(())
     }
+}
+
+/// What a monitor must not forget.
+fn memories(monitor: &Monitor) -> (MonitorState, Memory) {
+    (monitor.state.clone(), monitor.alarms.clone())
 }
 
 fn log_end(logs: &BTreeMap<InputKey, Vec<Record>>, key: InputKey) -> i64 {

@@ -154,6 +154,10 @@ impl Play {
                 lines.extend(drift);
             }
             for policy in &report.policies {
+                for (live, evidence) in &policy.evidence {
+                    let version = version(live);
+                    lines.push(format!("{prefix}evidence {}{version} {evidence:.2}", policy.name));
+                }
                 for (firing, since) in &policy.firing {
                     let since = time(*since);
                     let version = version(firing);

@@ -2,11 +2,11 @@
 //! but those of the definition, nested loops; nothing of the engine's join, panes or monitor is
 //! used.
 
-use super::world::{LabelRecord, PredictionRecord, World};
+use super::world::{LabelRecord, PredictionRecord, RUN_LENGTH, World};
 use std::collections::BTreeMap;
 use tidemark::engine::event::LabelValue;
 use tidemark::engine::outcome::{LabelOutcome, PredictionOutcome};
-use tidemark::engine::spec::{Action, Bound, Condition, Level, ModelSpec};
+use tidemark::engine::spec::{Action, Bound, Condition, Level, ModelSpec, PolicySpec};
 use tidemark::engine::time::{Span, Timestamp};
 
 /// (tn, fp, fn, tp) and the predictions, labelled or not.
@@ -277,30 +277,91 @@ fn show(world: &World, prediction: &Accepted, met: &[Met], answer: &mut Answer) 
     }
 }
 
+/// (window end, version) -> labelled, right
+type Tiles = BTreeMap<(Timestamp, u8), (u64, u64)>;
+
+fn tiles(
+    world: &World,
+    model: usize,
+    window: Span,
+    label_age: Span,
+    accepted: &[Accepted],
+    met_by: &[Vec<Met>],
+) -> Tiles {
+    let mut tiles = Tiles::new();
+    for (prediction, met) in accepted.iter().zip(met_by) {
+        if prediction.model != model {
+            continue;
+        }
+        let time = prediction.record.event_time;
+        let end = Timestamp(time.0 - time.0.rem_euclid(window.0)) + window;
+        let tile = tiles.entry((end, prediction.record.version)).or_default();
+        if let Some(class) = class_at(spec(world, model), time, met, end + label_age) {
+            tile.0 += 1;
+            tile.1 += u64::from(class == u16::from(prediction.record.score >= 0.5));
+        }
+    }
+    tiles
+}
+
+/// Shiryaev and Roberts' sums as they are written in books, without logarithms. There are never
+/// enough rows for an alarm to become clear again.
+fn judge_alarm(id: (usize, usize), policy: &PolicySpec, tiles: Tiles, answer: &mut Answer) {
+    // scipy.stats.beta.ppf(.99, 101, 900) + .02
+    const NULL: f64 = 0.144_185_817_670_186_1;
+    let Action::Retrain { cooldown, .. } = policy.action else { return };
+    let mut sums: BTreeMap<u8, [f64; 8]> = BTreeMap::new();
+    let mut firing: Vec<u8> = Vec::new();
+    let mut requested: Option<Timestamp> = None;
+    for ((end, version), (labelled, right)) in tiles {
+        let sums = sums.entry(version).or_default();
+        let (right, wrong) = (right as i32, (labelled - right) as i32);
+        let decision = if labelled == 0 {
+            "not_enough_labels"
+        } else {
+            for (sum, share) in sums.iter_mut().zip((1..=8).map(|at| 0.5f64.powi(at))) {
+                let rate = share / NULL;
+                let e = (1.0 + rate * (1.0 - NULL)).powi(wrong) * (1.0 - share).powi(right);
+                *sum = e * (1.0 + *sum);
+            }
+            if sums.iter().sum::<f64>() / 8.0 >= RUN_LENGTH {
+                *sums = [0.0; 8];
+                if !firing.contains(&version) {
+                    firing.push(version);
+                }
+                if requested.is_some_and(|last| end - last < cooldown) {
+                    "in_cooldown"
+                } else {
+                    requested = Some(end);
+                    answer.requests.push((id.0, id.1, version, end));
+                    "bad_window"
+                }
+            } else if firing.contains(&version) {
+                "not_clear_yet"
+            } else {
+                "healthy"
+            }
+        };
+        answer.judgements.insert((id.0, id.1, version, end), decision.to_owned());
+    }
+}
+
 fn judge(world: &World, accepted: &[Accepted], met_by: &[Vec<Met>], answer: &mut Answer) {
     for model in 0..world.group.models.len() {
         let spec = spec(world, model);
         for (at, policy) in spec.policies.iter().enumerate() {
+            if let Condition::PerformanceAlarm(alarm) = &policy.condition {
+                let tiles = tiles(world, model, policy.window, alarm.label_age, accepted, met_by);
+                judge_alarm((model, at), policy, tiles, answer);
+                continue;
+            }
             let Condition::Performance { bound, label_age, min_labels, .. } = &policy.condition
             else {
                 continue;
             };
             let Bound::Below(Level::Value(level)) = bound else { continue };
             let Action::Retrain { cooldown, .. } = policy.action else { continue };
-            // (window end, version) -> labelled, right
-            let mut tiles: BTreeMap<(Timestamp, u8), (u64, u64)> = BTreeMap::new();
-            for (prediction, met) in accepted.iter().zip(met_by) {
-                if prediction.model != model {
-                    continue;
-                }
-                let time = prediction.record.event_time;
-                let end = Timestamp(time.0 - time.0.rem_euclid(policy.window.0)) + policy.window;
-                let tile = tiles.entry((end, prediction.record.version)).or_default();
-                if let Some(class) = class_at(spec, time, met, end + *label_age) {
-                    tile.0 += 1;
-                    tile.1 += u64::from(class == u16::from(prediction.record.score >= 0.5));
-                }
-            }
+            let tiles = tiles(world, model, policy.window, *label_age, accepted, met_by);
             let mut streaks: BTreeMap<u8, u32> = BTreeMap::new();
             let mut requested: Option<Timestamp> = None;
             for ((end, version), (labelled, right)) in tiles {

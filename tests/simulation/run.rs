@@ -4,6 +4,7 @@ use super::oracle::{JudgementId, WindowId};
 use super::world::World;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use tidemark::engine::alarm::memory::Memory;
 use tidemark::engine::effect::{Effect, FiringKind};
 use tidemark::engine::event::*;
 use tidemark::engine::history::History;
@@ -29,6 +30,8 @@ pub enum Fault {
     AppliesARecordTwice,
     /// The monitor forgets what it has judged.
     LosesTheMonitor,
+    /// Alarms forget the evidence that they have gathered.
+    ForgetsEvidence,
     /// A restore forgets what the last checkpoint added to history.
     LosesAHistoryDelta,
     /// Panes go before the monitor's state that no longer needs them is durable.
@@ -48,11 +51,12 @@ pub enum Fault {
 }
 
 impl Fault {
-    pub const PLANTED: [Self; 12] = [
+    pub const PLANTED: [Self; 13] = [
         Self::SkipsARecordAfterARestore,
         Self::LosesADelta,
         Self::AppliesARecordTwice,
         Self::LosesTheMonitor,
+        Self::ForgetsEvidence,
         Self::LosesAHistoryDelta,
         Self::ReleasesTooEarly,
         Self::ReadsOutOfOrder,
@@ -77,7 +81,7 @@ pub struct Run<'a> {
     pub(super) shards: Vec<Shard>,
     pub(super) monitors: Vec<Monitor>,
     saved_shards: Vec<Option<Saved>>,
-    saved_monitors: Vec<(MonitorState, Option<Released>)>,
+    saved_monitors: Vec<(MonitorState, Memory, Option<Released>)>,
     /// A whole history and the changes after it, by model.
     saved_histories: Vec<Saved>,
     pub(super) releases: bool,
@@ -120,7 +124,10 @@ impl<'a> Run<'a> {
         Self {
             saved_shards: vec![None; shards.len()],
             saved_histories: vec![Saved::default(); monitors.len()],
-            saved_monitors: monitors.iter().map(|m| (m.state.clone(), None)).collect(),
+            saved_monitors: monitors
+                .iter()
+                .map(|m| (m.state.clone(), Memory::default(), None))
+                .collect(),
             positions: inputs(world).into_iter().flatten().map(|key| (key, 0)).collect(),
             releases: rng.bool(),
             world,
@@ -329,7 +336,7 @@ impl<'a> Run<'a> {
             self.monitors[model].advance(&partials, &seen, self.now, &mut effects);
             let released = match self.fault {
                 Fault::ReleasesTooEarly => self.monitors[model].releasable(&partials),
-                _ => self.saved_monitors[model].1.clone(),
+                _ => self.saved_monitors[model].2.clone(),
             };
             self.take(model, effects)?;
             if let Some(released) = released.filter(|_| self.releases) {
@@ -404,11 +411,12 @@ impl<'a> Run<'a> {
             }
         }
         for (model, monitor) in self.monitors.iter().enumerate() {
-            let bytes = postcard::to_allocvec(&monitor.state).expect("a state can be encoded");
-            let state = postcard::from_bytes(&bytes).expect("and decoded");
+            let both = (&monitor.state, &monitor.alarms);
+            let bytes = postcard::to_allocvec(&both).expect("a state can be encoded");
+            let (state, alarms) = postcard::from_bytes(&bytes).expect("and decoded");
             let partials: Vec<&Partial> =
                 self.shards.iter().map(|shard| &shard.models[model].partial).collect();
-            self.saved_monitors[model] = (state, monitor.releasable(&partials));
+            self.saved_monitors[model] = (state, alarms, monitor.releasable(&partials));
         }
         self.judged_durably.clone_from(&self.judged_once);
     }
@@ -455,10 +463,14 @@ impl<'a> Run<'a> {
             self.shards[at] = shard;
         }
         self.judged_once.clone_from(&self.judged_durably);
-        for (monitor, (saved, _)) in self.monitors.iter_mut().zip(&self.saved_monitors) {
+        for (monitor, (saved, alarms, _)) in self.monitors.iter_mut().zip(&self.saved_monitors) {
             monitor.restore(match self.fault {
                 Fault::LosesTheMonitor => MonitorState::default(),
                 _ => saved.clone(),
+            });
+            monitor.restore_alarms(match self.fault {
+                Fault::ForgetsEvidence => Memory::default(),
+                _ => alarms.clone(),
             });
         }
         self.restore_histories()?;

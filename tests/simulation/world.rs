@@ -1,9 +1,11 @@
 //! Seeded logs: what two topics might hold, with everything that goes wrong in real ones.
 
 use std::sync::Arc;
+use tidemark::engine::estimate::Estimate;
 use tidemark::engine::event::{ClassCode, LabelValue, ModelIndex};
 use tidemark::engine::metric::Metric;
 use tidemark::engine::model_shard::ModelContext;
+use tidemark::engine::reference::{PROFILE_VERSION, Profile};
 use tidemark::engine::shard::{
     GroupModel, GroupSpec, LabelTopicSpec, LabelsOf, PredictionTopicSpec,
 };
@@ -11,6 +13,7 @@ use tidemark::engine::spec::*;
 use tidemark::engine::time::{Span, Timestamp};
 
 pub const MINUTE: i64 = 60_000_000;
+pub const RUN_LENGTH: f64 = 20.0;
 
 /// One prediction record.
 #[derive(Clone, Copy, Debug)]
@@ -106,7 +109,7 @@ fn spec(name: &str, spread: bool, confirms: bool, rng: &mut fastrand::Rng) -> Mo
             start: rng.bool().then_some(Timestamp(3 * MINUTE)),
         },
         windows,
-        reference: None,
+        reference: Some(Arc::new(profile())),
         version_references: Default::default(),
         show: ShowSpec {
             coverage_min: 0.0,
@@ -134,8 +137,54 @@ fn spec(name: &str, spread: bool, confirms: bool, rng: &mut fastrand::Rng) -> Mo
                     act_within: Span::MAX,
                 },
             })
+            .chain([alarm(Span(7 * MINUTE).min(hold))])
             .collect(),
         versions_max: 16,
+    }
+}
+
+/// 900 of 1,000 were right.
+fn profile() -> Profile {
+    Profile {
+        format: "tidemark/profile".into(),
+        version: PROFILE_VERSION,
+        model: None,
+        task: None,
+        rows: 1_000,
+        sources: Vec::new(),
+        trained_on: false,
+        classes: Vec::new(),
+        positive_class: None,
+        features: Vec::new(),
+        score: None,
+        predicted_classes: None,
+        label_classes: None,
+        label_values: None,
+        baseline: [("accuracy".to_owned(), Estimate::exact(0.9, None, 1_000))].into(),
+        design: None,
+        content_hash: "sha256:0".into(),
+    }
+}
+
+/// Worse than the baseline by more than 0.02: evidence of 20 windows.
+fn alarm(label_age: Span) -> PolicySpec {
+    PolicySpec {
+        name: "alarm".into(),
+        condition: Condition::PerformanceAlarm(PerformanceAlarm {
+            metric: Metric::Accuracy,
+            margin: 0.02,
+            label_age,
+            episodes_a_week: 1.0,
+            alpha: 0.05,
+            run_length: RUN_LENGTH,
+        }),
+        window: Span(20 * MINUTE),
+        for_windows: 1,
+        action: Action::Retrain {
+            webhook: "trainer".into(),
+            cooldown: Span(60 * MINUTE),
+            act_within: Span::MAX,
+        },
     }
 }
 

@@ -65,7 +65,7 @@ pub fn at_least(least: usize, chances: &[f64]) -> f64 {
 /// The chance that a share of `rows` rows, which is `share` in truth, lies below (or above)
 /// `bound`: its value, or its whole Wilson interval if `sure`. `None` without rows.
 pub fn share(share: f64, bound: f64, is_below: bool, sure: bool, rows: u64) -> Option<f64> {
-    let law = Binomial::new(share.clamp(0.0, 1.0), rows).ok()?;
+    let law = Binomial::new(share.clamp(0.0, 1.0), rows).ok().filter(|_| rows > 0)?;
     let bad = |hits: u64| {
         let value = hits as f64 / rows as f64;
         let Some(Interval { lower, upper }) = wilson(value, rows as f64) else { return false };

@@ -231,7 +231,8 @@ pub fn look_at_drift(
 
 /// ln p / ln alpha: 1 where it is set off.
 fn evidence_of(p_value: f64, alpha: f64) -> f64 {
-    (p_value.max(f64::MIN_POSITIVE).ln() / alpha.ln()).max(0.0)
+    // Adding zero turns a negative zero into the positive one.
+    (p_value.max(f64::MIN_POSITIVE).ln() / alpha.ln()).max(0.0) + 0.0
 }
 
 /// Those that Benjamini and Hochberg's procedure calls discoveries, the least likely first; the

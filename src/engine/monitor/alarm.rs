@@ -189,7 +189,8 @@ impl Monitor {
         let level = loss::level(metric, null);
         let mut reason =
             super::judge::describe(metric, value, Some(level), sum.labelled(), sum.predictions);
-        let evidence = budget.evidence.unwrap_or(0.0);
+        // Not rounded up to the 1 that it is not.
+        let evidence = (budget.evidence.unwrap_or(0.0) * 100.0).floor() / 100.0;
         reason.push_str(&format!("; evidence {evidence:.2} of the 1 that an alarm takes"));
         if profile.design.is_none() {
             reason.push_str(INDEPENDENT);
@@ -247,9 +248,14 @@ fn describe_drift(look: &Look, alpha: f64) -> String {
     if let Some(Asked { feature, test, p_value, effect }) = look.listed.first() {
         let test = test.name().replace('_', " ");
         text.push_str(&format!(
-            "; least likely: {feature}, {test}, effect {effect:.4} (p {p_value:.1e}, an alarm takes \
-             {alpha:.1e})"
+            "; least likely: {feature}, {test}, effect {effect:.4} (p {}, an alarm takes {})",
+            chance(*p_value),
+            chance(alpha)
         ));
     }
     text
+}
+
+fn chance(p: f64) -> String {
+    if p >= 0.001 { format!("{p:.3}") } else { format!("{p:.1e}") }
 }
