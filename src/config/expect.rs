@@ -95,8 +95,8 @@ fn nulls(
     let all = model.reference.iter().map(|profile| (None, profile)).chain(own);
     all.filter_map(move |(version, profile)| {
         let baseline = profile.baseline.get(metric.name())?;
-        let design = profile.design.as_ref().and_then(|design| design.for_reference());
-        let errors = design.map_or(1.0, |scale| scale.errors);
+        let design = profile.design.as_ref();
+        let errors = design.map_or(1.0, |design| design.in_reference(|scale| scale.errors));
         let level = match kind(metric)? {
             Kind::Ranking => crate::engine::alarm::ranking::bound(baseline, margin, errors),
             _ => loss::null(metric, baseline, margin, errors).map(|n| loss::level(metric, n)),

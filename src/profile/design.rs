@@ -14,10 +14,10 @@ use crate::engine::reference::{Distribution, FeatureReference, Profile};
 use hashbrown::HashMap;
 use std::collections::BTreeMap;
 
-/// Lengths of stretches, each a multiple of the one before it: 5 minutes, an hour, a day, a week.
-const SECONDS: [u64; 4] = [300, 3_600, 86_400, 604_800];
+/// Lengths of stretches, each a multiple of the one before it: 5 and 15 minutes, an hour, a day, a week.
+const SECONDS: [u64; 5] = [300, 900, 3_600, 86_400, 604_800];
 /// Beyond this many stretches the next length is the shortest.
-const BLOCKS_MAX: usize = 2_016;
+const BLOCKS_MAX: usize = 4_032;
 
 /// Counts by stretch, while the rows are read.
 pub(super) struct Meter {
@@ -27,6 +27,7 @@ pub(super) struct Meter {
     /// Position in `SECONDS` of the shortest length.
     shortest: usize,
     blocks: BTreeMap<i64, Vec<u32>>,
+    rows: u64,
     /// Rows whose time could not be read.
     pub without_time: u64,
     /// They reach over more stretches than can be kept.
@@ -67,6 +68,7 @@ impl Meter {
             cells: 0,
             shortest: 0,
             blocks: BTreeMap::new(),
+            rows: 0,
             without_time: 0,
             beyond: false,
         };
@@ -133,6 +135,7 @@ impl Meter {
         if self.beyond {
             return;
         }
+        self.rows += 1;
         let at = seconds.div_euclid(SECONDS[self.shortest] as i64);
         let cells = self.cells + ERROR_CELLS;
         let block = self.blocks.entry(at).or_insert_with(|| vec![0; cells]);
@@ -188,6 +191,7 @@ impl Meter {
         let mut scale = Scale {
             seconds,
             blocks: blocks.len() as u64,
+            rows: self.rows as f64 / blocks.len() as f64,
             features: BTreeMap::new(),
             outputs: BTreeMap::new(),
             errors: effect(&cells(self.cells, ERROR_CELLS)),

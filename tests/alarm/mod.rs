@@ -2,7 +2,9 @@
 
 mod laws;
 mod memory;
+mod months;
 mod simulated;
+mod world;
 
 use serde_json::Value;
 

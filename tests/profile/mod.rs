@@ -442,3 +442,63 @@ fn progress_is_told_for_both_passes() {
         .unwrap();
     assert_eq!(told, [(1, 1), (2, 1)]);
 }
+
+/// Two weeks of rows, four an hour; every other hour `colour` is red, and `size` comes twice.
+fn rows_over_time(times: usize) -> String {
+    let mut random = fastrand::Rng::with_seed(5);
+    let mut csv = String::from("at,size,colour,label,score\n");
+    for hour in 0..14 * 24 {
+        for row in 0..20 {
+            let size = random.u32(0..1_000);
+            let colour = if hour % 2 == 0 { "red" } else { ["red", "blue"][row % 2] };
+            let score = random.f64();
+            let label = u8::from(random.f64() < score);
+            for _ in 0..times {
+                let at = 1_769_904_000 + hour * 3_600 + row * 180;
+                writeln!(csv, "{at},{size},{colour},{label},{score}").unwrap();
+            }
+        }
+    }
+    csv
+}
+
+#[test]
+fn rows_that_repeat_each_other_over_time_are_measured() {
+    let bench = Bench::new();
+    let options = ["--time", "at", "--label", "label", "--score", "score"];
+    let report = bench.of_csv(&rows_over_time(3), &options).unwrap();
+    assert_eq!(report.profile.features.len(), 2, "the time is no feature");
+    let design = report.profile.design.as_ref().unwrap();
+    let lengths: Vec<(u64, u64)> = design.scales.iter().map(|s| (s.seconds, s.blocks)).collect();
+    // There are only two weeks.
+    assert_eq!(lengths, [(300, 14 * 24 * 12), (900, 14 * 96), (3_600, 14 * 24), (86_400, 14)]);
+    let hour = &design.scales[2];
+    assert_eq!(hour.rows, 60.0);
+    let (size, colour) = (hour.features["size"], hour.features["colour"]);
+    assert!((2.8..3.5).contains(&size.values), "every row three times: {size:?}");
+    // 60 rows that are all red or half red: far from three quarters with a chance of its own.
+    assert!(colour.values > 15.0, "{colour:?}");
+    assert!((2.8..3.6).contains(&hour.errors) && hour.outputs["score"].values > 2.8, "{hour:?}");
+    assert_eq!((size.missing, size.invalid), (1.0, 1.0), "none is missing");
+    // Days are alike, but for what repeats.
+    assert!(design.scales[3].features["colour"].values < 5.0);
+    let read = read(&bench.path("p.json")).unwrap();
+    assert_eq!(read, report.profile);
+}
+
+#[test]
+fn a_profile_without_times_says_nothing_of_them_and_reads_as_before() {
+    let bench = Bench::new();
+    let csv = rows_over_time(1);
+    let report = bench.of_csv(&csv, &["--ignore", "at,label,score"]).unwrap();
+    assert_eq!(report.profile.design, None);
+    let text = std::fs::read_to_string(bench.path("p.json")).unwrap();
+    assert!(!text.contains("design"), "an old program reads it too");
+    let few: String = csv.lines().take(10).map(|line| format!("{line}\n")).collect();
+    let report = bench.of_csv(&few, &["--time", "at", "--ignore", "label,score"]).unwrap();
+    assert_eq!(report.profile.design, None);
+    assert!(report.warnings.iter().any(|w| w.contains("--time: fewer than 8")), "{report:?}");
+    let wrong = csv.replacen("1769904000", "yesterday", 1);
+    let report = bench.of_csv(&wrong, &["--time", "at", "--ignore", "label,score"]).unwrap();
+    assert!(report.warnings.iter().any(|w| w.starts_with("1 rows have no time")), "{report:?}");
+}

@@ -6,8 +6,14 @@
 //! order). Taken is the 95% upper bound, X^2 over the law's 5% quantile, and at least 1: a d that is
 //! too small by a half makes a thousand false alarms of one.
 //!
+//! Rows that repeat each other have the same d over short stretches as over long ones. Where d grows
+//! with the length, whole stretches differ (night and day), and a live window with more rows than a
+//! stretch of the reference had differs by more in terms of its own noise: that part of d is taken
+//! to grow with the rows.
+//!
 //! Assumes that stretches are alike but for that, and that what lies within one repeats in live
-//! windows of its length. What cycles within longer windows than the stretch is not seen.
+//! windows of its length. A difference between stretches that a thin reference does not show (3 rows
+//! an hour, of 10,000 live) is not seen.
 
 use crate::engine::time::Span;
 use serde::{Deserialize, Serialize};
@@ -19,6 +25,9 @@ pub const BLOCKS_MIN: usize = 8;
 /// Mean rows of a stretch and cell below which cells are put together.
 const EXPECTED_MIN: f64 = 5.0;
 const LEVEL: f64 = 0.05;
+/// An effect that grew by less than this factor from one length to the next did not grow: both are
+/// estimates.
+const GROWN_MIN: f64 = 1.25;
 
 /// What `tidemark profile --time` found, for stretches of several lengths.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -31,8 +40,9 @@ pub struct Design {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Scale {
     pub seconds: u64,
-    /// Stretches with rows.
+    /// Stretches with rows, and their rows on average.
     pub blocks: u64,
+    pub rows: f64,
     /// By feature; `score` and `predicted_class` are in `outputs` under these names.
     pub features: BTreeMap<String, Effects>,
     pub outputs: BTreeMap<String, Effects>,
@@ -51,6 +61,25 @@ pub struct Effects {
     pub invalid: f64,
 }
 
+impl Scale {
+    /// Of a feature, or of an output.
+    pub fn of(&self, name: &str, is_output: bool) -> Effects {
+        let all = if is_output { &self.outputs } else { &self.features };
+        all.get(name).copied().unwrap_or_default()
+    }
+}
+
+impl Effects {
+    /// Each of the three, found in the same way.
+    pub fn each(find: impl Fn(fn(&Effects) -> f64) -> f64) -> Self {
+        Self {
+            values: find(|of| of.values),
+            missing: find(|of| of.missing),
+            invalid: find(|of| of.invalid),
+        }
+    }
+}
+
 impl Default for Effects {
     fn default() -> Self {
         Self { values: 1.0, missing: 1.0, invalid: 1.0 }
@@ -58,15 +87,24 @@ impl Default for Effects {
 }
 
 impl Design {
-    /// The scale for a window: the longest stretches not longer than it, or the shortest there are.
-    pub fn for_window(&self, window: Span) -> Option<&Scale> {
-        let fits = |scale: &&Scale| scale.seconds as f64 <= window.as_secs_f64();
-        self.scales.iter().rfind(fits).or(self.scales.first())
+    /// The effect in a window of so many rows: that of the longest stretches not longer than it, or
+    /// of the shortest there are, and what follows from how it grew up to them.
+    pub fn in_window(&self, window: Span, rows: f64, of: impl Fn(&Scale) -> f64) -> f64 {
+        let fits = |scale: &Scale| scale.seconds as f64 <= window.as_secs_f64();
+        let at = self.scales.iter().rposition(fits).unwrap_or(0);
+        let Some(scale) = self.scales.get(at) else { return 1.0 };
+        let effect = of(scale);
+        let Some(before) = at.checked_sub(1).map(|at| &self.scales[at]) else { return effect };
+        let (grown, more) = (effect - of(before), scale.rows - before.rows);
+        if effect < GROWN_MIN * of(before) || more <= 0.0 {
+            return effect;
+        }
+        effect + grown / more * (rows - scale.rows).max(0.0)
     }
 
-    /// The scale for the whole reference: the longest.
-    pub fn for_reference(&self) -> Option<&Scale> {
-        self.scales.last()
+    /// The effect in the whole reference: that of the longest stretches.
+    pub fn in_reference(&self, of: impl Fn(&Scale) -> f64) -> f64 {
+        self.scales.last().map_or(1.0, of)
     }
 
     /// What contradicts itself, as `field: what is wrong`.
@@ -79,6 +117,9 @@ impl Design {
             all.flat_map(|of| [of.values, of.missing, of.invalid]).chain([scale.errors])
         });
         let bad = |effect: f64| !effect.is_finite() || effect < 1.0;
+        if self.scales.iter().any(|scale| !(scale.rows >= 0.0 && scale.rows.is_finite())) {
+            return Err("design.scales: rows are not a number from 0 on".into());
+        }
         if effects.into_iter().any(bad) {
             return Err("design.scales: an effect is not a number from 1 on".into());
         }

@@ -53,8 +53,6 @@ pub struct Shift {
     /// k - 1, and the noncentrality under the null's worst case.
     pub degrees: f64,
     pub noncentrality: f64,
-    /// The chance of an X as great under the null's worst case.
-    pub p_value: f64,
     /// phi^2 as estimated: the shares' own less what chance adds, at least 0.
     pub effect: f64,
     /// The window's rows over d.
@@ -123,13 +121,17 @@ pub fn compare(reference: &[u64], current: &[u64], order: Order, terms: &Terms) 
         statistic,
         degrees,
         noncentrality: shift,
-        p_value: survival(statistic, degrees, shift),
         effect: (distance - degrees / rows).max(0.0),
         rows,
     })
 }
 
 impl Shift {
+    /// The chance of an X as great under the null's worst case.
+    pub fn p_value(&self) -> f64 {
+        survival(self.statistic, self.degrees, self.noncentrality)
+    }
+
     /// The X that is passed with probability `alpha` under the null's worst case. `None` for an
     /// alpha that is no probability.
     pub fn cut(&self, alpha: f64) -> Option<f64> {

@@ -151,7 +151,7 @@ impl Trial {
                     material: terms.material,
                 };
                 let shift = shift::compare(reference, current, *order, &terms)?;
-                Some((shift.p_value, shift.effect))
+                Some((shift.p_value(), shift.effect))
             }
             Sample::Share { reference, current } => {
                 let reference = reference.over(self.reference_design);

@@ -77,14 +77,14 @@ impl Monitor {
         profile: &Profile,
         sum: &FeatureSum,
     ) -> Vec<Trial> {
-        let design = profile.design.as_ref();
-        let window = design.and_then(|design| design.for_window(policy.window));
-        let whole = design.and_then(|design| design.for_reference());
-        let of_feature = |scale: Option<&Scale>, name: &str| -> Effects {
-            scale.and_then(|scale| scale.features.get(name)).copied().unwrap_or_default()
-        };
-        let of_output = |scale: Option<&Scale>, name: &str| -> Effects {
-            scale.and_then(|scale| scale.outputs.get(name)).copied().unwrap_or_default()
+        let effects = |name: &str, is_output: bool, rows: u64| -> [Effects; 2] {
+            let Some(design) = &profile.design else { return [Effects::default(); 2] };
+            let of =
+                |pick: fn(&Effects) -> f64| move |scale: &Scale| pick(&scale.of(name, is_output));
+            [
+                Effects::each(|pick| design.in_window(policy.window, rows as f64, of(pick))),
+                Effects::each(|pick| design.in_reference(of(pick))),
+            ]
         };
         let mut trials = Vec::new();
         let features = self.context.spec.features.iter().zip(&layout.features).zip(&sum.features);
@@ -92,7 +92,7 @@ impl Monitor {
             let wanted = alarm.features.is_empty() || alarm.features.contains(&at);
             let reference = profile.features.iter().find(|f| *f.name == *feature.name);
             if let (true, Some(layout), Some(reference)) = (wanted, layout, reference) {
-                let effects = [window, whole].map(|scale| of_feature(scale, &feature.name));
+                let effects = effects(&feature.name, false, sketch.total());
                 trials.extend(Trial::of(reference, layout, sketch, effects[0], effects[1]));
             }
         }
@@ -108,7 +108,7 @@ impl Monitor {
         for (name, distribution, layout, sketch) in outputs {
             if let (Some(distribution), Some(layout)) = (distribution, layout) {
                 let reference = FeatureReference::complete(name, distribution);
-                let effects = [window, whole].map(|scale| of_output(scale, name));
+                let effects = effects(name, true, sketch.total());
                 trials.extend(Trial::of(&reference, layout, sketch, effects[0], effects[1]));
             }
         }
@@ -155,10 +155,12 @@ impl Monitor {
         let (Some(profile), Some(baseline)) = (profile, baseline) else {
             return unknown(Hold::NoBaseline, sum);
         };
+        let errors = |scale: &Scale| scale.errors;
         let design = profile.design.as_ref();
-        let errors = |scale: Option<&Scale>| scale.map_or(1.0, |scale| scale.errors);
-        let window_design = errors(design.and_then(|design| design.for_window(policy.window)));
-        let whole_design = errors(design.and_then(|design| design.for_reference()));
+        let rows = sum.labelled() as f64;
+        let window_design =
+            design.map_or(1.0, |design| design.in_window(policy.window, rows, errors));
+        let whole_design = design.map_or(1.0, |design| design.in_reference(errors));
         let is_ranking = loss::kind(metric) == Some(loss::Kind::Ranking);
         let null = match is_ranking {
             true => ranking::bound(baseline, margin, whole_design),
