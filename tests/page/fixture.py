@@ -136,7 +136,8 @@ def detail(world, model, now):
                      "closed_through": None if fresh else end, "next_end": None if fresh else end + 60}
                     for window, size in (("1m", 60), ("5m", 300))],
         "metrics": [{"name": name, "label": f"What {name} says.", "higher_is_better": name != "log_loss",
-                     "unit": None if name == "log_loss" else "ratio"} for name in metrics],
+                     "unit": None if name == "log_loss" else "ratio",
+                     "interval": "95% interval: Wilson's."} for name in metrics],
         "features": [{"name": name, "kind": world.kind(name)} for name in world.features],
         "slices": ["marital-status", "sex", "zip,device"],
         "current": [] if fresh else [

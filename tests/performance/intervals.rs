@@ -4,9 +4,11 @@ use super::{binary, oracle, regression};
 use crate::laws::Random;
 use tidemark::engine::estimate::{Estimate, Interval};
 use tidemark::engine::metric::interval::{clopper_pearson, median_ranks, wilson};
-use tidemark::engine::metric::{Metric, estimate};
+use tidemark::engine::metric::{Method, Metric, estimate};
 use tidemark::engine::score::Resolution;
-use tidemark::engine::sketch::{BinaryOutcome, Outcome, PerformanceCells, Sign, Sketch};
+use tidemark::engine::sketch::{
+    BinaryOutcome, Outcome, PerformanceCells, RegressionOutcome, Sign, Sketch,
+};
 use tidemark::engine::spec::Task;
 
 fn assert_close(found: Option<Interval>, lower: f64, upper: f64, relative: f64) {
@@ -227,6 +229,37 @@ fn roc_auc_intervals_cover_95_percent_with_25_rows_a_class() {
         estimate(Metric::RocAuc, &cells)
     });
     assert!((0.935..=0.975).contains(&share), "{share}");
+}
+
+#[test]
+fn a_metric_says_that_it_has_no_interval_exactly_where_it_never_has_one() {
+    let binary = of_rows(
+        (0..400).map(|i| BinaryOutcome {
+            score: Some((f64::from(i) * 0.37).fract()),
+            decision: i % 3 == 0,
+            label: i % 2 == 0,
+            weight: 1.0,
+        }),
+        false,
+    );
+    let task = Task::Regression { center: 0.0, scale: 1.0 };
+    let outcomes: Vec<Outcome> = (0..400)
+        .map(|i| (f64::from(i), f64::from(i) + (f64::from(i) * 0.37).fract()))
+        .map(|(label, prediction)| RegressionOutcome { prediction, label, weight: 1.0 })
+        .map(Outcome::Regression)
+        .collect();
+    let regression = super::cells_of(&task, false, &outcomes);
+    for (cells, task) in [(binary, binary::task()), (regression, task)] {
+        for metric in Metric::of_task(&task) {
+            let found = estimate(metric, &cells).unwrap();
+            let says = matches!(metric.interval_method(), Method::By(_));
+            assert_eq!(found.interval.is_some(), says, "{metric}: {found:?}");
+        }
+    }
+    for metric in Metric::ALL {
+        let text = metric.interval_method().text();
+        assert!(text.ends_with('.') && text.len() > 30, "{metric}: {text}");
+    }
 }
 
 /// The share of `trials` whose interval holds the truth, among those that have one.

@@ -141,6 +141,7 @@ fn metric_info(metric: Metric) -> MetricInfo {
     MetricInfo {
         name: metric.name().to_owned(),
         label: metric.help().to_owned(),
+        interval: metric.interval_method().text(),
         higher_is_better: metric.higher_is_better(),
         unit: (metric.range() == (0.0, 1.0)).then(|| "ratio".to_owned()),
     }

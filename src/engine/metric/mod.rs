@@ -12,16 +12,17 @@ mod confusion;
 mod error;
 pub mod interval;
 mod loss;
+mod method;
 pub mod query;
 mod ranking;
 
+pub use method::Method;
 pub use ranking::LogitAuc;
 
 use super::estimate::Estimate;
 use super::sketch::{BinaryCells, CLASSES_MAX, MulticlassCells, PerformanceCells, RegressionCells};
 use super::spec::Task;
 use agreement::Confusion;
-
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;

@@ -40,6 +40,8 @@ pub struct MetricInfo {
     pub higher_is_better: Option<bool>,
     /// `ratio` for what lies between 0 and 1.
     pub unit: Option<String>,
+    /// How its 95% interval is found, or why it has none.
+    pub interval: String,
 }
 
 #[derive(Clone, Debug, Serialize, JsonSchema)]
