@@ -110,8 +110,8 @@ pub struct Evidence {
 pub struct BudgetEvidence {
     /// False alarm episodes in a week that the policy may make.
     pub episodes_a_week: f64,
-    /// Evidence over what an alarm takes, both as logarithms; from 1 on it is set off. After an alarm
-    /// it is gathered anew.
+    /// Evidence over what an alarm takes, both as logarithms; from 1 on it is set off. After an
+    /// alarm it is gathered anew.
     pub evidence: Option<f64>,
     /// End of the window from which on it fires.
     pub firing_since: Option<JsonTime>,

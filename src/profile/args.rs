@@ -40,8 +40,8 @@ pub struct ProfileArgs {
     /// Column with a sampling weight; it enters the baseline only
     #[arg(long, value_name = "COLUMN")]
     pub weight: Option<String>,
-    /// Column with the time of each row: measures how much rows repeat each other over time, so that
-    /// alarms allow for it. A number or a text; it is not a feature then
+    /// Column with the time of each row: measures how much rows repeat each other over time, so
+    /// that alarms allow for it. A number or a text; it is not a feature then
     #[arg(long, value_name = "COLUMN")]
     pub time: Option<String>,
     /// Columns to describe by categories although they hold numbers

@@ -14,7 +14,8 @@ use crate::engine::reference::{Distribution, FeatureReference, Profile};
 use hashbrown::HashMap;
 use std::collections::BTreeMap;
 
-/// Lengths of stretches, each a multiple of the one before it: 5 and 15 minutes, an hour, a day, a week.
+/// Lengths of stretches, each a multiple of the one before it: 5 and 15 minutes, an hour, a day, a
+/// week.
 const SECONDS: [u64; 5] = [300, 900, 3_600, 86_400, 604_800];
 /// Beyond this many stretches the next length is the shortest.
 const BLOCKS_MAX: usize = 4_032;

@@ -1,12 +1,12 @@
 //! Months of a model without drift, on counts of panes: how many alarm episodes does the budget let
 //! through?
 //!
-//! 100 features, the whole model and five slices of it, windows of 5 minutes, an hour and a day, all
-//! disjoint; 200 predictions in 5 minutes; references of 10,000 rows drawn anew each month. For each
-//! feature its distribution and the shares of missing, invalid and unknown values; for the model and
-//! each slice the accuracy. Every test keeps to the level or run length that `budget` gives it. A
-//! test that was set off is taken to be clear again at once, so every window that sets it off is an
-//! episode: more than there can be.
+//! 100 features, the whole model and five slices of it, windows of 5 minutes, an hour and a day,
+//! all disjoint; 200 predictions in 5 minutes; references of 10,000 rows drawn anew each month. For
+//! each feature its distribution and the shares of missing, invalid and unknown values; for the
+//! model and each slice the accuracy. Every test keeps to the level or run length that `budget`
+//! gives it. A test that was set off is taken to be clear again at once, so every window that sets
+//! it off is an episode: more than there can be.
 
 use super::world::{binomial, multinomial};
 use fastrand::Rng;

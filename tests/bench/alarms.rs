@@ -30,11 +30,11 @@ fn main() {
     let asked = asked.and_then(|at| arguments.get(at + 1)?.parse::<u64>().ok());
     let mut out = String::from(include_str!("alarms/head.md"));
     rates::write(&mut out);
-    eprintln!("rates are done");
+    eprintln!("{out}\nrates are done");
     sequential::write(&mut out);
     eprintln!("delays are done");
     coverage::write(&mut out);
-    eprintln!("coverage is done");
+    eprintln!("{out}\ncoverage is done");
     write_months(&mut out, asked.unwrap_or(MONTHS));
     println!("{out}");
     if asked.is_none() {
@@ -87,9 +87,9 @@ fn write_months(out: &mut String, months: u64) {
     let _ = write!(
         out,
         "\n## Months without drift\n\n{months} months of 30 days: {FEATURES} features, the whole \
-         model and {} slices, windows of 5 minutes, an hour and a day; {} windows of a feature in \
-         all. Budget: 1 episode a week, half for drift, half for performance.\n\n| tests | episodes \
-         | a week | 95% upper bound | budget |\n|---|---|---|---|---|\n",
+        model and {} slices, windows of 5 minutes, an hour and a day; {} windows of a feature in \
+        all. Budget: 1 episode a week, half for drift, half for performance.\n\n| tests | episodes \
+        | a week | 95% upper bound | budget |\n|---|---|---|---|---|\n",
         months::SLICES,
         sum.windows
     );

@@ -41,9 +41,9 @@ pub fn performance(
     let at = key_path(path, "metric");
     if loss::kind(metric).is_none() && !check.is_faulty(&at) {
         let message = format!(
-            "no alarm from the budget is known for {metric}: its losses have no upper bound, or its \
-             evidence cannot be added up. Write a bound of your own (`below` or `above`), or watch \
-             one of accuracy, precision, recall, specificity, f1, jaccard, brier, roc_auc"
+            "no alarm from the budget is known for {metric}: its losses have no upper bound, or \
+            its evidence cannot be added up. Write a bound of your own (`below` or `above`), or \
+            watch one of accuracy, precision, recall, specificity, f1, jaccard, brier, roc_auc"
         );
         check.fault(at, message);
         return None;

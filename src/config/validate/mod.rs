@@ -6,6 +6,7 @@ mod daemon;
 mod features;
 mod http;
 mod join;
+mod limit;
 mod model;
 mod policies;
 mod slices;

@@ -9,8 +9,7 @@ use super::super::written::{
     ActionName, CompareConfig, DriftConfig, LevelConfig, ModelConfig, PolicyConfig, RetrainConfig,
 };
 use super::features::{References, find, texts};
-use super::{Check, budget};
-use crate::engine::drift::Statistic;
+use super::{Check, budget, limit};
 use crate::engine::metric::Metric;
 use crate::engine::spec::{
     Action, Bound, Compare, Condition, FeatureKind, FeatureSpec, JoinSpec, Level, PolicySpec, Task,
@@ -397,7 +396,7 @@ fn drift(
         ("share_margin", section.share_margin.is_some()),
     ];
     refuse(check, &path, &no_budget, "drift above a threshold");
-    let limit = limit(check, &path, section);
+    let limit = limit::limit(check, &path, section);
     if let Some((statistic, _)) = limit {
         let numeric = |&&index: &&usize| matches!(scene.features[index].kind, FeatureKind::Numeric);
         if statistic.numeric_only()
@@ -471,27 +470,6 @@ fn drift_features(
         }
     }
     features
-}
-
-/// The one statistic and its bound.
-fn limit(check: &mut Check<'_>, path: &str, section: &DriftConfig) -> Option<(Statistic, f64)> {
-    let at = key_path(path, "above");
-    let above = section.above.as_ref()?;
-    let mut limits = Vec::new();
-    for (name, value) in above {
-        let at = key_path(&at, name);
-        match name.parse::<Statistic>() {
-            Ok(statistic) => match value {
-                Some(Number(value)) if *value >= 0.0 => limits.push((statistic, *value)),
-                _ => check.fault(at, "must be a number of 0 or more"),
-            },
-            Err(message) => check.fault(at, message),
-        }
-    }
-    if above.len() != 1 {
-        check.fault(at, "needs exactly one statistic; make one policy of each");
-    }
-    limits.first().copied()
 }
 
 fn action(

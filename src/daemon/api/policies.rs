@@ -172,8 +172,8 @@ fn condition(policy: &PolicySpec) -> String {
             alarm.episodes_a_week
         ),
         Condition::DriftAlarm(alarm) => format!(
-            "inputs moved by more than is material (phi^2 {}, shares {}), at {} false alarms a week \
-             at most",
+            "inputs moved by more than is material (phi^2 {}, shares {}), at {} false alarms a \
+            week at most",
             alarm.terms.material, alarm.terms.share_margin, alarm.episodes_a_week
         ),
         Condition::Alert { alert } => format!("Alertmanager's alert {alert} fires"),

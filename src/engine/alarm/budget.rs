@@ -10,8 +10,8 @@ use crate::engine::time::Span;
 const WEEK: Span = Span::from_hours(24 * 7);
 /// No test is asked at a looser level, however few there are.
 pub const ALPHA_MAX: f64 = 0.05;
-/// Tests of one feature and window: its distribution, and the shares of missing, invalid and unknown
-/// values.
+/// Tests of one feature and window: its distribution, and the shares of missing, invalid and
+/// unknown values.
 pub const TESTS_OF_FEATURE: usize = 4;
 
 /// Disjoint windows of this size in a week.

@@ -1,19 +1,19 @@
 //! Design effects: how many rows of a window are as informative as one independent row.
 //!
 //! Sessions, batches and retries repeat themselves, and days differ. Over B stretches of time of
-//! equal length, the counts n_bi of k cells vary by d times as much as independent rows would:
-//! d = X^2 / ((B - 1)(k - 1)) with X^2 = sum (n_bi - n_b p_i)^2 / (n_b p_i) (Rao & Scott 1981, first
-//! order). Taken is the 95% upper bound, X^2 over the law's 5% quantile, and at least 1: a d that is
-//! too small by a half makes a thousand false alarms of one.
+//! equal length, the counts n_bi of k cells vary by d times as much as independent rows would: d =
+//! X^2 / ((B - 1)(k - 1)) with X^2 = sum (n_bi - n_b p_i)^2 / (n_b p_i) (Rao & Scott 1981, first
+//! order). Taken is the 95% upper bound, X^2 over the law's 5% quantile, and at least 1: a d that
+//! is too small by a half makes a thousand false alarms of one.
 //!
-//! Rows that repeat each other have the same d over short stretches as over long ones. Where d grows
-//! with the length, whole stretches differ (night and day), and a live window with more rows than a
-//! stretch of the reference had differs by more in terms of its own noise: that part of d is taken
-//! to grow with the rows.
+//! Rows that repeat each other have the same d over short stretches as over long ones. Where d
+//! grows with the length, whole stretches differ (night and day), and a live window with more rows
+//! than a stretch of the reference had differs by more in terms of its own noise: that part of d is
+//! taken to grow with the rows.
 //!
 //! Assumes that stretches are alike but for that, and that what lies within one repeats in live
-//! windows of its length. A difference between stretches that a thin reference does not show (3 rows
-//! an hour, of 10,000 live) is not seen.
+//! windows of its length. A difference between stretches that a thin reference does not show (3
+//! rows an hour, of 10,000 live) is not seen.
 
 use crate::engine::time::Span;
 use serde::{Deserialize, Serialize};

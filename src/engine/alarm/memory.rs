@@ -1,9 +1,9 @@
 //! What alarms remember: evidence so far, what fires since when, and how near it is to being clear.
 //!
 //! A test fires once, however long it stays bad: going from quiet to firing is an episode, and the
-//! budget counts those. It is clear again after `CALM` looks in a row at which nothing is to be seen
-//! at a level of 5%; a look is made when enough rows have been pooled, so that few rows are not
-//! taken for good news.
+//! budget counts those. It is clear again after `CALM` looks in a row at which nothing is to be
+//! seen at a level of 5%; a look is made when enough rows have been pooled, so that few rows are
+//! not taken for good news.
 
 use super::budget::ALPHA_MAX;
 use super::detector::Detector;
@@ -38,8 +38,8 @@ pub struct VersionMemory {
     /// End of the last window that was judged.
     pub judged: Timestamp,
     pub detector: Detector,
-    /// Evidence of the last window over what an alarm takes, both as logarithms: from 1 on it fires.
-    /// `None`: the last window had too little to say anything.
+    /// Evidence of the last window over what an alarm takes, both as logarithms: from 1 on it
+    /// fires. `None`: the last window had too little to say anything.
     pub evidence: Option<f64>,
     /// By (feature, test); the feature is empty where the test is about the model.
     pub firing: BTreeMap<(String, Test), Firing>,
@@ -50,7 +50,8 @@ pub struct VersionMemory {
 pub enum Test {
     /// The distribution moved.
     Shift,
-    /// Shares: missing or null; of another type or not finite; not in the reference's range or list.
+    /// Shares: missing or null; of another type or not finite; not in the reference's range or
+    /// list.
     Missing,
     Invalid,
     Unknown,
@@ -146,8 +147,8 @@ impl Firing {
         self.pool.clear();
     }
 
-    /// Pools a window's counts. `look` says of the pool how likely it is if nothing is wrong; `None`
-    /// while it has not enough rows.
+    /// Pools a window's counts. `look` says of the pool how likely it is if nothing is wrong;
+    /// `None` while it has not enough rows.
     pub fn calm(&mut self, counts: &[f64], look: impl FnOnce(&[f64]) -> Option<f64>) -> Calming {
         if self.pool.len() != counts.len() {
             self.pool = vec![0.0; counts.len()];

@@ -2,8 +2,8 @@
 //!
 //! DeLong's variance on the logit scale, one window at a time, at a level of the budget. The bound
 //! is the baseline's 99% lower one, less the margin. No answer where the interval would not be
-//! honest (`metric::ranking`): fewer than 20 rows of a class, or so near 1 that hardly a pair is out
-//! of order. The normal law is approximate in the far tail.
+//! honest (`metric::ranking`): fewer than 20 rows of a class, or so near 1 that hardly a pair is
+//! out of order. The normal law is approximate in the far tail.
 
 use super::loss::Z_BOUND;
 use crate::engine::estimate::Estimate;

@@ -16,8 +16,10 @@
 //! bins of at least ten rows; in the far tail it is checked by simulation.
 
 use super::noncentral::{survival, upper_quantile};
+use crate::engine::reference::COARSE_BINS_MAX;
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{ChiSquared, ContinuousCDF};
+use std::sync::LazyLock;
 
 /// Rows (effective ones) that a bin of the reference must lead to expect.
 const EXPECTED_MIN: f64 = 10.0;
@@ -141,8 +143,16 @@ impl Shift {
 
 /// How far (in phi) a reference of this many effective rows may lie from the truth.
 pub fn radius(degrees: f64, rows: f64) -> Option<f64> {
-    let law = ChiSquared::new(degrees).ok()?;
-    Some((law.inverse_cdf(RADIUS_LEVEL) / rows).sqrt())
+    // Degrees are few and whole, and the quantile is dear.
+    static QUANTILES: LazyLock<Vec<f64>> = LazyLock::new(|| {
+        let quantile = |degrees: u32| match ChiSquared::new(f64::from(degrees)) {
+            Ok(law) => law.inverse_cdf(RADIUS_LEVEL),
+            Err(_) => f64::NAN,
+        };
+        (1..=COARSE_BINS_MAX as u32 + 2).map(quantile).collect()
+    });
+    let quantile = QUANTILES.get((degrees - 1.0) as usize).filter(|_| degrees >= 1.0)?;
+    Some((quantile / rows).sqrt())
 }
 
 /// Bins (reference, current), each with at least `least` rows of the reference.

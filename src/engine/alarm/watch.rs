@@ -78,8 +78,8 @@ pub struct Look {
     pub began: u64,
     /// Features of which a test fires.
     pub features: Vec<String>,
-    /// The answers that count inside an alarm, the least likely first; without any, the least likely
-    /// one.
+    /// The answers that count inside an alarm, the least likely first; without any, the least
+    /// likely one.
     pub listed: Vec<Asked>,
 }
 

@@ -40,10 +40,10 @@ impl Metric {
                 "DeLong's variance (1988) on the logit scale; none with fewer than 20 rows of a \
                  class, or where hardly a pair is out of order",
             ),
-            Self::LogLoss | Self::Brier | Self::Mae | Self::Mse | Self::Smape | Self::Bias => By(
-                "normal, from the mean's own moments; none with fewer than 20 rows, or where values \
-                 were clipped",
-            ),
+            Self::LogLoss | Self::Brier | Self::Mae | Self::Mse | Self::Smape | Self::Bias => {
+                By("normal, from the mean's own moments; none with fewer than 20 rows, or where \
+                values were clipped")
+            }
             Self::Rmse => By("the root of that of the mean squared error"),
             Self::MedianAbsoluteError => By("between two order statistics, whatever the law"),
             Self::BalancedAccuracy | Self::F2 | Self::Mcc | Self::CohenKappa => None(

@@ -1,7 +1,7 @@
 //! Policies whose bound follows from the model's budget of false alarms.
 //!
-//! Each disjoint window is looked at once, in the order of event time: the memory that a look leaves
-//! is a function of the logs alone, as the look is.
+//! Each disjoint window is looked at once, in the order of event time: the memory that a look
+//! leaves is a function of the logs alone, as the look is.
 
 use super::judge::{Finding, WORST_FEATURES, metric_evidence, note};
 use super::{FeatureNote, Monitor};

@@ -44,9 +44,9 @@ fn normal(rng: &mut Rng) -> f64 {
 pub fn write(out: &mut String) {
     let _ = write!(
         out,
-        "\n## Coverage of 95% intervals\n\n{TRIALS} samples each. *given*: the share of samples for \
-         which there is an interval; where none is honest there is none.\n\n| metric | case | rows | \
-         given | covers |\n|---|---|---|---|---|\n"
+        "\n## Coverage of 95% intervals\n\n{TRIALS} samples each. *given*: the share of samples \
+        for which there is an interval; where none is honest there is none.\n\n| metric | case | \
+        rows | given | covers |\n|---|---|---|---|---|\n"
     );
     let mut seed = 0;
     let row = |out: &mut String, name: &str, case: &str, rows: u64, found: (f64, f64)| {
@@ -117,8 +117,8 @@ pub fn write(out: &mut String) {
     }
     out.push_str(
         "\nDebiased calibration error, MCC, kappa, balanced accuracy, average precision, KS \
-         separation, R2, MAPE and the macro averages have none: no method is known to us that covers \
-         as it says from these cells.\n",
+        separation, R2, MAPE and the macro averages have none: no method is known to us that \
+        covers as it says from these cells.\n",
     );
 }
 

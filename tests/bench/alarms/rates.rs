@@ -99,10 +99,10 @@ fn rates(rows: Rows, all: u64, n: u64, features: usize) -> Vec<[f64; RULES.len()
 
 pub fn write(out: &mut String) {
     out.push_str(
-        "\n## False alarms without drift\n\nThe share of windows that are called drifted: mean / 90th \
-         percentile / worst over references. Of 100 features: windows in which any is. *budget*: \
-         half an episode a week, the level of one version's windows of a day (an hour where rows \
-         cycle).\n",
+        "\n## False alarms without drift\n\nThe share of windows that are called drifted: mean / \
+        90th percentile / worst over references. Of 100 features: windows in which any is. \
+        *budget*: half an episode a week, the level of one version's windows of a day (an hour \
+        where rows cycle).\n",
     );
     for rows in [Rows::Independent, Rows::Clustered, Rows::Cycling] {
         for features in [1, 100] {
@@ -110,8 +110,8 @@ pub fn write(out: &mut String) {
             let s = if features == 1 { "" } else { "s" };
             let _ = write!(
                 out,
-                "\n### {rows:?} rows, {features} feature{s}\n\nBudget: at most {:.2e} of windows.\n\n\
-                 | reference | window |",
+                "\n### {rows:?} rows, {features} feature{s}\n\nBudget: at most {:.2e} of \
+                windows.\n\n| reference | window |",
                 alpha * (features * TESTS_OF_FEATURE) as f64
             );
             RULES.iter().for_each(|rule| out.push_str(&format!(" {rule} |")));
@@ -158,10 +158,11 @@ fn moved(phi2: f64) -> Vec<f64> {
 /// be.
 fn boundary(out: &mut String) {
     out.push_str(
-        "\n## At the boundary\n\nWindows whose law lies exactly at phi = delta (phi^2 = .01) from a \
-         reference that is the truth, with the radius of one of 10,000,000 rows (next to none): the \
-         share beyond the level, 2,000,000 windows each. This is what the approximation of the far \
-         tail costs.\n\n| window | level .01 | .001 | .0001 | .00001 |\n|---|---|---|---|---|\n",
+        "\n## At the boundary\n\nWindows whose law lies exactly at phi = delta (phi^2 = .01) from \
+        a reference that is the truth, with the radius of one of 10,000,000 rows (next to none): \
+        the share beyond the level, 2,000,000 windows each. This is what the approximation of the \
+        far tail costs.\n\n| window | level .01 | .001 | .0001 | .00001 \
+        |\n|---|---|---|---|---|\n",
     );
     const ALPHAS: [f64; 4] = [1e-2, 1e-3, 1e-4, 1e-5];
     for n in [120, 300, 1_000, 10_000, 100_000] {
@@ -198,9 +199,10 @@ fn power(out: &mut String) {
     let alpha = level(Rows::Independent, 100);
     let _ = write!(
         out,
-        "\n## Power\n\nThe share of windows in which a shift of one feature among 100 is seen (level \
-         {alpha:.1e}, reference of 10,000 independent rows, 2,000 windows over 40 references), by \
-         phi^2 (about the PSI).\n\n| window | .02 | .05 | .1 | .2 | .4 | 1 |\n|---|---|---|---|---|---|---|\n"
+        "\n## Power\n\nThe share of windows in which a shift of one feature among 100 is seen \
+        (level {alpha:.1e}, reference of 10,000 independent rows, 2,000 windows over 40 \
+        references), by phi^2 (about the PSI).\n\n| window | .02 | .05 | .1 | .2 | .4 | 1 \
+        |\n|---|---|---|---|---|---|---|\n"
     );
     for n in [100, 300, 1_000, 3_000, 10_000, 100_000] {
         let _ = write!(out, "| {n} |");

@@ -30,9 +30,9 @@ fn run(rng: &mut Rng, null: f64, loss: f64, rows: u64, length: f64) -> u32 {
 
 pub fn write(out: &mut String) {
     out.push_str(
-        "\n## Run length at the boundary\n\nPanes until a false alarm if the loss is exactly L0 = .17 \
-         (the worst that is no news), against the A that is asked for: 400 runs.\n\n| A | rows a pane \
-         | mean run |\n|---|---|---|\n",
+        "\n## Run length at the boundary\n\nPanes until a false alarm if the loss is exactly L0 = \
+        .17 (the worst that is no news), against the A that is asked for: 400 runs.\n\n| A | rows \
+        a pane | mean run |\n|---|---|---|\n",
     );
     for length in [20.0, 100.0, 1_000.0] {
         for rows in [20, 200] {
@@ -45,10 +45,11 @@ pub fn write(out: &mut String) {
     let length = budget::run_length(0.5, Span::from_mins(5), 8);
     let _ = write!(
         out,
-        "\n## Delay to detection\n\nAccuracy {} on {LABELLED} held-out rows, drawn anew in each of 400 \
-         runs; margin {MARGIN}; panes of 5 minutes, 8 versions, half an episode a week: A = {length}. \
-         Panes until an alarm after the error has risen: mean, 90th percentile; in brackets labelled \
-         rows (mean).\n\n| rows a pane | +.03 | +.05 | +.1 | +.2 |\n|---|---|---|---|---|\n",
+        "\n## Delay to detection\n\nAccuracy {} on {LABELLED} held-out rows, drawn anew in each of \
+        400 runs; margin {MARGIN}; panes of 5 minutes, 8 versions, half an episode a week: A = \
+        {length}. Panes until an alarm after the error has risen: mean, 90th percentile; in \
+        brackets labelled rows (mean).\n\n| rows a pane | +.03 | +.05 | +.1 | +.2 \
+        |\n|---|---|---|---|---|\n",
         1.0 - ERROR
     );
     for rows in [10, 50, 200, 1_000] {
@@ -72,7 +73,7 @@ pub fn write(out: &mut String) {
     }
     let _ = writeln!(
         out,
-        "\n+.03 is hardly more than the margin and the baseline's own 99% bound (about .028): it is \
-         close to what is called no news, and takes long."
+        "\n+.03 is hardly more than the margin and the baseline's own 99% bound (about .028): it \
+        is close to what is called no news, and takes long."
     );
 }

@@ -172,7 +172,8 @@ pub struct Policy {
 pub struct PolicyBudget {
     /// False alarm episodes in a week that the policy may make.
     pub episodes_per_week: f64,
-    /// The level of each test asked of a window; null for a loss, which has evidence without an end.
+    /// The level of each test asked of a window; null for a loss, which has evidence without an
+    /// end.
     pub alpha: Option<f64>,
     /// The evidence that an alarm takes: windows between false alarms, at least, on average.
     pub run_length: Option<f64>,
