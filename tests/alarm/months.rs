@@ -99,15 +99,15 @@ impl Level {
         };
         let key = (found.degrees.to_bits(), found.noncentrality.to_bits());
         let alpha = self.alpha;
-        let cut = self.cuts.entry(key).or_insert_with(|| found.cut(alpha).unwrap());
+        let cut = self.cuts.entry(key).or_insert_with(|| found.cut(alpha).expect("a level"));
         found.statistic >= *cut
     }
 
     fn share(&mut self, reference: Hits, hits: u32, rows: u64) -> bool {
         let alpha = self.alpha;
         let least = *self.hits.entry((reference.hits as u64, rows)).or_insert_with(|| {
-            let bound = (upper_bound(reference).unwrap() + MARGIN).min(1.0);
-            let tail = |hits: u64| upper_tail(Hits::new(hits, rows), bound).unwrap();
+            let bound = (upper_bound(reference).expect("rows") + MARGIN).min(1.0);
+            let tail = |hits: u64| upper_tail(Hits::new(hits, rows), bound).expect("rows");
             let (mut low, mut high) = (0, rows + 1);
             while low < high {
                 let middle = low + (high - low) / 2;
@@ -166,7 +166,7 @@ pub fn month(seed: u64, features: usize, panes: usize, budget: f64) -> Episodes 
 fn losses(rng: &mut Rng, panes: usize, budget: f64) -> u64 {
     let right = LABELLED - binomial(rng, LABELLED, ERROR);
     let baseline = Estimate::exact(right as f64 / LABELLED as f64, None, LABELLED);
-    let null = loss::null(Metric::Accuracy, &baseline, LOSS_MARGIN, 1.0).unwrap();
+    let null = loss::null(Metric::Accuracy, &baseline, LOSS_MARGIN, 1.0).expect("a bound");
     let part = budget::part(budget, SIZES.len(), SIZES.len());
     let mut alarms = 0;
     let mut detectors = [[Detector::default(); SLICES + 1]; 3];

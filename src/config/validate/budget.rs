@@ -34,7 +34,7 @@ pub fn performance(
     refuse(check, path, &options);
     let default = defaults().metric_alarm.margin.map(|Number(margin)| margin)?;
     let margin = policy.margin.map_or(default, |Number(margin)| margin);
-    if !(margin > 0.0) {
+    if margin <= 0.0 {
         check.fault(key_path(path, "margin"), "must be more than 0: else trifles are alarms");
     }
     let metric = metric?;

@@ -313,18 +313,21 @@ fn look_at_model(
 ) -> Look {
     let key = (String::new(), test);
     let mut look = Look { asked: 1, set_off, ..Look::default() };
-    match memory.firing.get_mut(&key) {
-        Some(firing) if set_off => firing.again(),
-        Some(firing) => {
-            if firing.calm(counts, pool) == Calming::Cleared {
-                memory.firing.remove(&key);
-            }
+    let calming = match memory.firing.get_mut(&key) {
+        Some(firing) if set_off => {
+            firing.again();
+            Calming::Firing
         }
+        Some(firing) => firing.calm(counts, pool),
         None if set_off => {
             memory.firing.insert(key.clone(), Firing::new(window_end));
             look.began = 1;
+            Calming::Firing
         }
-        None => {}
+        None => Calming::Cleared,
+    };
+    if calming == Calming::Cleared {
+        memory.firing.remove(&key);
     }
     look.firing = memory.firing.contains_key(&key);
     look
