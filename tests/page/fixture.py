@@ -302,8 +302,14 @@ def policies(world, model, now):
          "decisions": [{"decision": "retrain", "reason": "beyond_bound", "count": 1},
                        {"decision": "hold", "reason": "cooldown", "count": 21},
                        {"decision": "hold", "reason": "healthy", "count": 66}]},
-        {"name": "inputs-drifted", "window": "5m", "measure": "psi", "condition": "psi > 0.25",
+        {"name": "inputs-moved", "window": "5m", "measure": "drift",
+         "condition": "inputs moved by more than is material (phi^2 0.01, shares 0.01), at 0.5 false alarms a week at most",
          "action": "alert", "webhook": None, "cooldown": None, "for": 1, "label_age": None, "firing": [],
+         "budget": {"episodes_per_week": 0.5, "alpha": 2.4e-6, "run_length": None, "episodes": 2 if bad else 0, "versions": [
+             {"version": "v7", "evidence": 1.31 if bad else 0.12, "tests": [
+                 {"feature": "age", "test": "distribution", "since": now - 24 * SIZE, "calm": 1},
+                 {"feature": None, "test": "loss", "since": now - 12 * SIZE, "calm": 0}] if bad else []},
+             {"version": "v8", "evidence": None, "tests": []}]},
          "cooldown_until": None, "last": [], "decisions": []}]}
 
 
