@@ -25,6 +25,7 @@ pub mod request;
 pub mod score;
 pub mod shard;
 pub mod sketch;
+pub mod slab;
 pub mod slice;
 pub mod spec;
 pub mod state;

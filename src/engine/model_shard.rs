@@ -2,7 +2,7 @@
 
 use super::counters::{DelayHistogram, PairTerms, VersionCounters};
 use super::event::{CLASS_NONE, ClassCode, LabelValue, Position, PredictionBatch};
-use super::join::{Arriving, Change, Insert, Join, Pending, Release};
+use super::join::{Arriving, Change, Insert, Join, Pending, Place, Release};
 use super::layouts::Layouts;
 use super::outcome::{LabelOutcome, LabelTally, PredictionOutcome, PredictionTally};
 use super::outputs::{Outputs, Ranked};
@@ -12,7 +12,7 @@ use super::sketch::{
     BinaryOutcome, MulticlassOutcome, Outcome, PerformanceCells, RegressionOutcome,
     ScoredPrediction, Sign, Terms, probability_terms,
 };
-use super::slice::{SliceKey, Slicer};
+use super::slice::{Codes, SliceKey, Slicer};
 use super::spec::{ModelSpec, Task};
 use super::time::Timestamp;
 use super::waiting::Waiting;
@@ -87,7 +87,10 @@ pub struct Reads<'a> {
 struct Group {
     key: PaneKey,
     version: u16,
+    /// Whose features are folded.
     rows: Vec<u32>,
+    /// Predictions that enter the pane or leave it, in the order of the log.
+    counted: Vec<(Codes, ScoredPrediction, Sign)>,
 }
 
 impl ModelContext {
@@ -207,7 +210,7 @@ impl Partial {
         }
         let counters = &mut self.counters[usize::from(prediction.version)];
         counters.corrections += u64::from(change.corrected);
-        let Some(first) = change.first.filter(|_| !prediction.counted) else { return };
+        let Some(first) = change.first.filter(|_| !prediction.place.is_counted()) else { return };
         self.tally.count(if first.implicit {
             counters.implicit += 1;
             PredictionOutcome::Implicit
@@ -273,6 +276,11 @@ impl ModelShard {
         for group in &self.groups {
             let version = &self.partial.versions[usize::from(group.version)];
             let (layout, _) = self.context.layouts.of(version);
+            let counted = group
+                .counted
+                .iter()
+                .map(|(codes, scored, sign)| (self.context.slicer.keys(*codes), scored, *sign));
+            self.partial.panes.count_predictions(group.key, group.version, counted);
             self.partial.panes.fold(
                 group.key,
                 group.version,
@@ -309,8 +317,7 @@ impl ModelShard {
         let full = self.join.held() as u64 + self.held_elsewhere >= join.pending_max;
         // What is held already takes no more room.
         if !self.joined || (full && self.join.holder(&prediction).is_none()) {
-            self.count(batch, row, &prediction);
-            self.select(row, &prediction);
+            self.count(row, &prediction);
             self.free(&prediction);
             let joined = self.joined;
             return Some(if joined {
@@ -340,15 +347,16 @@ impl ModelShard {
             Insert::DuplicateElsewhere => {
                 // Features are not kept, so they cannot be taken back: every partition's first is
                 // folded.
-                self.select(row, &prediction);
+                if let Some(group) = self.group(&prediction) {
+                    group.rows.push(row as u32);
+                }
                 self.free(&prediction);
                 return Some(PredictionOutcome::Duplicate);
             }
             Insert::Replaces(old) => self.uncount(&old),
             Insert::Accepted => {}
         }
-        self.count(batch, row, &prediction);
-        self.select(row, &prediction);
+        self.count(row, &prediction);
         if let Some(reads) = waiting {
             self.offer(reads, prediction.id);
         }
@@ -364,7 +372,7 @@ impl ModelShard {
             weight: batch.weights.get(row).copied().unwrap_or(1.0),
             version,
             class: self.classes[row],
-            counted: false,
+            place: Place::default(),
         }
     }
 
@@ -382,20 +390,16 @@ impl ModelShard {
         }
     }
 
-    fn count(&mut self, batch: &PredictionBatch, row: usize, prediction: &Pending) {
-        let keys = self.context.slicer.keys(prediction.codes);
-        if let Some(key) = self.partial.panes.locate(prediction.event_time) {
-            let scored = self.scored(prediction);
-            self.partial.panes.count_prediction(
-                key,
-                prediction.version,
-                keys.clone(),
-                &scored,
-                Sign::Add,
-            );
+    /// A prediction enters its pane at the end of the batch, and the counters at once.
+    fn count(&mut self, row: usize, prediction: &Pending) {
+        let scored = self.scored(prediction);
+        if let Some(group) = self.group(prediction) {
+            group.rows.push(row as u32);
+            group.counted.push((prediction.codes, scored, Sign::Add));
         }
+        let keys = self.context.slicer.keys(prediction.codes);
         let counters = &mut self.partial.counters[usize::from(prediction.version)];
-        counters.newest = counters.newest.max(batch.event_times[row]);
+        counters.newest = counters.newest.max(prediction.event_time);
         for key in std::iter::once(SliceKey::WHOLE).chain(keys) {
             counters.slices.entry(key).or_default().predictions += 1;
         }
@@ -403,23 +407,24 @@ impl ModelShard {
 
     /// A prediction gave way to one of another partition: it leaves its pane, not the counters.
     fn uncount(&mut self, old: &Pending) {
-        if let Some(key) = self.partial.panes.locate(old.event_time) {
-            let scored = self.scored(old);
-            let keys = self.context.slicer.keys(old.codes);
-            self.partial.panes.count_prediction(key, old.version, keys, &scored, Sign::Remove);
+        let scored = self.scored(old);
+        if let Some(group) = self.group(old) {
+            group.counted.push((old.codes, scored, Sign::Remove));
         }
         self.free(old);
     }
 
-    /// Notes that the row's features belong to a pane.
-    fn select(&mut self, row: usize, prediction: &Pending) {
-        let Some(key) = self.partial.panes.locate(prediction.event_time) else { return };
+    /// What the batch changes in a prediction's pane; `None` if that is gone.
+    fn group(&mut self, prediction: &Pending) -> Option<&mut Group> {
+        let key = self.partial.panes.locate(prediction.event_time)?;
         let version = prediction.version;
-        let row = row as u32;
-        match self.groups.iter_mut().find(|group| group.key == key && group.version == version) {
-            Some(group) => group.rows.push(row),
-            None => self.groups.push(Group { key, version, rows: vec![row] }),
-        }
+        let ours = |group: &Group| group.key == key && group.version == version;
+        // The newest first: most rows fall where the one before them fell.
+        let at = self.groups.iter().rposition(ours).unwrap_or_else(|| {
+            self.groups.push(Group { key, version, rows: Vec::new(), counted: Vec::new() });
+            self.groups.len() - 1
+        });
+        Some(&mut self.groups[at])
     }
 
     /// Lets the labels that came first meet a new prediction.
@@ -469,7 +474,7 @@ impl ModelShard {
         let (mut freed, mut expired) = (Vec::new(), 0u64);
         let multiclass = matches!(context.spec.task, Task::Multiclass { .. });
         let mut released = |prediction: &Pending, release: Release| {
-            expired += u64::from(release == Release::Unlabelled && !prediction.counted);
+            expired += u64::from(release == Release::Unlabelled && !prediction.place.is_counted());
             if multiclass {
                 freed.push(prediction.output);
             }
@@ -484,7 +489,7 @@ impl ModelShard {
         partial.labels_silent = silent_to.is_some();
         if let Some(silent_to) = silent_to {
             self.join.expire_silent(predictions, silent_to, &mut |prediction, _| {
-                in_silence += u64::from(!prediction.counted);
+                in_silence += u64::from(!prediction.place.is_counted());
                 if multiclass {
                     freed.push(prediction.output);
                 }

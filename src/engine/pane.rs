@@ -277,25 +277,28 @@ impl PaneStore {
         (&self.shape, &mut slot.pane)
     }
 
-    /// Counts a prediction in its slices, or takes it out again.
-    pub fn count_prediction(
+    /// Counts predictions in their slices, or takes them out again.
+    pub fn count_predictions<'a, S: Iterator<Item = SliceKey>>(
         &mut self,
         key: PaneKey,
         version: u16,
-        slices: impl Iterator<Item = SliceKey>,
-        prediction: &ScoredPrediction,
-        sign: Sign,
+        predictions: impl ExactSizeIterator<Item = (S, &'a ScoredPrediction, Sign)>,
     ) {
+        if predictions.len() == 0 {
+            return;
+        }
         let (shape, pane) = self.touch(key, true);
         let pane = pane.version_mut(version);
-        for slice in std::iter::once(SliceKey::WHOLE).chain(slices) {
-            let slice = pane.slice_mut(shape, slice);
-            match sign {
-                Sign::Add => slice.predictions += 1,
-                Sign::Remove => slice.predictions = slice.predictions.saturating_sub(1),
-            }
-            if let Some(scores) = &mut slice.scores {
-                scores.add(prediction, sign);
+        for (slices, prediction, sign) in predictions {
+            for slice in std::iter::once(SliceKey::WHOLE).chain(slices) {
+                let slice = pane.slice_mut(shape, slice);
+                match sign {
+                    Sign::Add => slice.predictions += 1,
+                    Sign::Remove => slice.predictions = slice.predictions.saturating_sub(1),
+                }
+                if let Some(scores) = &mut slice.scores {
+                    scores.add(prediction, sign);
+                }
             }
         }
     }
@@ -310,7 +313,7 @@ impl PaneStore {
         classes: &[ClassCode],
         rows: &[u32],
     ) {
-        if key.start < self.released.features {
+        if rows.is_empty() || key.start < self.released.features {
             return;
         }
         let pane = self.touch(key, true).1.version_mut(version);
