@@ -28,6 +28,7 @@ pub mod sketch;
 pub mod slice;
 pub mod spec;
 pub mod state;
+pub mod state_summary;
 pub mod sum;
 pub mod table;
 pub mod text;

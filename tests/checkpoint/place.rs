@@ -23,7 +23,6 @@ fn a_place_that_cannot_be_written_is_reported_at_once() {
 #[test]
 fn a_url_without_support_says_what_to_use_instead() {
     for (url, expected) in [
-        ("s3://bucket/prefix", "`cloud` feature"),
         ("relative/path", "is not a URL"),
         ("ftp://host/path", "is not a URL"),
     ] {

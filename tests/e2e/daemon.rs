@@ -88,12 +88,17 @@ impl Installation {
         (command, log)
     }
 
-    /// Starts the daemon and waits until it says where it listens.
-    pub fn start(&mut self) -> Running {
+    /// Starts the daemon and waits for nothing. With the place of its log.
+    pub fn spawn(&mut self) -> (Guarded, PathBuf) {
         let (mut command, log) = self.command();
         let file = std::fs::File::create(&log).expect("our own file");
         command.stdout(Stdio::null()).stderr(file);
-        let mut process = Guarded::spawn(&mut command);
+        (Guarded::spawn(&mut command), log)
+    }
+
+    /// Starts the daemon and waits until it says where it listens.
+    pub fn start(&mut self) -> Running {
+        let (mut process, log) = self.spawn();
         let deadline = monotonic() + PATIENCE;
         let port = loop {
             let text = std::fs::read_to_string(&log).unwrap_or_default();

@@ -4,7 +4,7 @@ mod adult;
 mod alertmanager;
 mod catch_up;
 mod census;
-mod daemon;
+pub mod daemon;
 mod faults;
 mod partitioning;
 mod prometheus;
