@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used)]
 
+pub mod damage;
 mod faulty_store;
 mod place;
+mod s3;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,7 +25,7 @@ use faulty_store::{Fault, FaultyStore};
 type Outcome = Result<u64, CommitError>;
 
 fn run<F: Future>(future: F) -> F::Output {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime").block_on(future)
 }
 
@@ -431,10 +433,8 @@ fn a_store_that_fails_anywhere_is_reported_and_the_next_commit_succeeds() {
 #[test]
 fn a_request_that_never_ends_is_given_up() {
     let memory = Arc::new(FaultyStore::new(InMemory::new()));
-    let options = StoreOptions {
-        request_timeout: Duration::from_millis(20),
-        ..StoreOptions::default()
-    };
+    let options =
+        StoreOptions { request_timeout: Duration::from_millis(20), ..StoreOptions::default() };
     let store = Store::from_objects(memory.clone(), options);
     run(async {
         let (mut lineage, _) = Lineage::open(&store, path()).await.unwrap();

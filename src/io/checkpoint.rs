@@ -100,6 +100,9 @@ pub enum CommitError {
     /// Try again, with the same or newer contents.
     #[error("the state store fails: {0}")]
     Unavailable(String),
+    /// As above, but somebody has to change rights, credentials or the store first.
+    #[error("the state store refuses: {0}")]
+    Refused(String),
     #[error("the checkpoint has more than 4 GiB or too many sections")]
     TooLarge,
     /// A delta has nothing to continue, or there are too many of them.
@@ -201,6 +204,15 @@ impl Store {
     /// settings come from the environment, as their own tools take them: variables that begin with
     /// `AWS_`, `GOOGLE_` or `AZURE_`.
     pub fn open(url: &str, options: StoreOptions) -> Result<Self, StoreError> {
+        Self::open_with(url, options, std::env::vars())
+    }
+
+    /// The same with an environment of the caller's.
+    pub fn open_with(
+        url: &str,
+        options: StoreOptions,
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, StoreError> {
         let invalid = |reason: String| StoreError::InvalidUrl { url: url.to_owned(), reason };
         let parsed = url::Url::parse(url).map_err(|error| invalid(error.to_string()))?;
         match ObjectStoreScheme::parse(&parsed) {
@@ -209,7 +221,7 @@ impl Store {
                 Self::open_directory(path, options)
             }
             Ok(_) => {
-                let environment = std::env::vars().filter(|(name, _)| is_cloud_variable(name));
+                let environment = environment.filter(|(name, _)| is_cloud_variable(name));
                 // Ours is the limit for a whole request: see `StoreOptions::request_timeout`.
                 let defaults = [("timeout".to_owned(), CLIENT_TIMEOUT.to_owned())];
                 let settings = defaults.into_iter().chain(environment);

@@ -226,6 +226,7 @@ impl Lineage {
                 Ok(false)
             }
             Err(CommitError::Unavailable(reason)) => Err(OpenError::Unavailable(reason)),
+            Err(CommitError::Refused(reason)) => Err(OpenError::Refused(reason)),
             Err(error) => Err(OpenError::Unavailable(error.to_string())),
         }
     }
@@ -246,7 +247,7 @@ impl Lineage {
                 self.next = seq + 1;
                 Ok(false)
             }
-            Err(failure) => Err(CommitError::Unavailable(failure.to_string())),
+            Err(failure) => Err(unavailable(failure.into())),
         }
     }
 
@@ -274,7 +275,7 @@ impl Lineage {
         match bounded(&self.store, names).await {
             Ok(None) => Ok(()),
             Ok(Some(newest)) => Err(self.fenced(newest)),
-            Err(failure) => Err(CommitError::Unavailable(failure.to_string())),
+            Err(failure) => Err(unavailable(failure.into())),
         }
     }
 
@@ -311,9 +312,8 @@ impl ChainSize {
 
 fn unavailable(error: OpenError) -> CommitError {
     match error {
-        OpenError::Unavailable(reason) | OpenError::Refused(reason) => {
-            CommitError::Unavailable(reason)
-        }
+        OpenError::Unavailable(reason) => CommitError::Unavailable(reason),
+        OpenError::Refused(reason) => CommitError::Refused(reason),
         error => CommitError::Unavailable(error.to_string()),
     }
 }

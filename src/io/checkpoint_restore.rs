@@ -14,6 +14,7 @@ use object_store::{ObjectStoreExt, path::Path};
 
 use super::checkpoint::{LineagePath, OpenError, Store};
 use super::checkpoint_format::{Checkpoint, Damage, Kind, OBJECT_BYTES_MAX, decode};
+use crate::engine::text::clip;
 
 /// How often reading starts again because somebody deletes what was just listed.
 const ATTEMPTS: usize = 5;
@@ -244,7 +245,7 @@ impl From<Failure> for OpenError {
     }
 }
 
-/// An error's text with its causes, each once.
+/// An error's text with its causes, each once, in a line.
 fn said(error: &object_store::Error) -> String {
     let mut text = error.to_string();
     for cause in causes(error).skip(1) {
@@ -253,13 +254,18 @@ fn said(error: &object_store::Error) -> String {
             text = format!("{text}: {cause}");
         }
     }
-    text
+    clip(&text.replace(['\r', '\n'], " "), SAID_CHARS_MAX)
 }
 
 fn causes(error: &object_store::Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
     let first: &(dyn std::error::Error + 'static) = error;
     std::iter::successors(Some(first), |error| error.source())
 }
+
+/// HTTP statuses with which a store says that it will not, or that the bucket is not there.
+const REFUSALS: [&str; 3] = [" 401 Unauthorized", " 403 Forbidden", " 404 Not Found"];
+/// Characters of an error that are told: a store may answer with a document.
+const SAID_CHARS_MAX: usize = 500;
 
 fn is_refusal(error: &object_store::Error) -> bool {
     use std::io::ErrorKind::{NotADirectory, PermissionDenied, ReadOnlyFilesystem};
@@ -268,9 +274,11 @@ fn is_refusal(error: &object_store::Error) -> bool {
         | object_store::Error::Unauthenticated { .. }
         | object_store::Error::NotImplemented { .. }
         | object_store::Error::NotSupported { .. } => true,
-        error => causes(error)
-            .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
-            .any(|io| matches!(io.kind(), NotADirectory | PermissionDenied | ReadOnlyFilesystem)),
+        error => causes(error).any(|cause| match cause.downcast_ref::<std::io::Error>() {
+            Some(io) => matches!(io.kind(), NotADirectory | PermissionDenied | ReadOnlyFilesystem),
+            // A listing's errors have no kind of their own.
+            None => REFUSALS.iter().any(|status| cause.to_string().contains(status)),
+        }),
     }
 }
 

@@ -23,6 +23,8 @@ pub struct Installation {
     /// Where HTTP listens; 0: on a free port at each start.
     port: u16,
     runs: u32,
+    /// Added to the environment of each start.
+    environment: Vec<(String, String)>,
 }
 
 /// A daemon that runs.
@@ -37,9 +39,14 @@ impl Installation {
     /// HTTP listens.
     pub fn new(config: &str) -> Self {
         let home = tempfile::Builder::new().prefix("tidemark-").tempdir().expect("a scratch dir");
-        let installation = Self { home, port: 0, runs: 0 };
+        let installation = Self { home, port: 0, runs: 0, environment: Vec::new() };
         installation.configure(config);
         installation
+    }
+
+    pub fn with_environment(mut self, environment: Vec<(String, String)>) -> Self {
+        self.environment = environment;
+        self
     }
 
     pub fn configure(&self, config: &str) {
@@ -85,6 +92,7 @@ impl Installation {
         let log = self.home().join(format!("run-{}.log", self.runs));
         let mut command = Command::new(env!("CARGO_BIN_EXE_tidemark"));
         command.args(["--log", "info", "run", "-c"]).arg(self.config_file());
+        command.envs(self.environment.iter().cloned());
         (command, log)
     }
 
