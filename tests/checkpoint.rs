@@ -2,11 +2,14 @@
 
 #![allow(clippy::unwrap_used)]
 
+pub mod damage;
 mod faulty_store;
 mod place;
+mod s3;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use object_store::memory::InMemory;
@@ -22,7 +25,7 @@ use faulty_store::{Fault, FaultyStore};
 type Outcome = Result<u64, CommitError>;
 
 fn run<F: Future>(future: F) -> F::Output {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime").block_on(future)
 }
 
@@ -53,6 +56,11 @@ fn text(restored: &Restored) -> String {
     texts.join(" ")
 }
 
+/// What nobody needs is deleted at once.
+fn at_once() -> StoreOptions {
+    StoreOptions { delete_grace: Duration::ZERO, ..StoreOptions::default() }
+}
+
 /// A store in a fresh directory, and the files of the lineage `path()` in it.
 struct Scratch {
     directory: TempDir,
@@ -67,7 +75,7 @@ impl Scratch {
     fn keeping(keep_fulls: usize) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let url = format!("file://{}/not/there/yet", directory.path().display());
-        let options = StoreOptions { keep_fulls, ..StoreOptions::default() };
+        let options = StoreOptions { keep_fulls, ..at_once() };
         Self { store: Store::open(&url, options).unwrap(), directory }
     }
 
@@ -425,10 +433,8 @@ fn a_store_that_fails_anywhere_is_reported_and_the_next_commit_succeeds() {
 #[test]
 fn a_request_that_never_ends_is_given_up() {
     let memory = Arc::new(FaultyStore::new(InMemory::new()));
-    let options = StoreOptions {
-        request_timeout: std::time::Duration::from_millis(20),
-        ..StoreOptions::default()
-    };
+    let options =
+        StoreOptions { request_timeout: Duration::from_millis(20), ..StoreOptions::default() };
     let store = Store::from_objects(memory.clone(), options);
     run(async {
         let (mut lineage, _) = Lineage::open(&store, path()).await.unwrap();
@@ -442,7 +448,7 @@ fn a_request_that_never_ends_is_given_up() {
 #[test]
 fn an_object_deleted_while_it_is_read_is_no_damage() {
     let memory = Arc::new(FaultyStore::new(InMemory::new()));
-    let store = Store::from_objects(memory.clone(), StoreOptions::default());
+    let store = Store::from_objects(memory.clone(), at_once());
     run(async {
         let (mut owner, _) = Lineage::open(&store, path()).await.unwrap();
         commit(&mut owner, Kind::Full, "full").await.unwrap();

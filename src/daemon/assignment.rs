@@ -1,7 +1,7 @@
 //! How shards come and go with the assignment of partitions, and what the source tells.
 
 use super::durable::ShardCounters;
-use super::held::{Held, HeldShard};
+use super::held::{Held, HeldMonitor, HeldShard};
 use super::keeper::{RestoreError, restore_shard};
 use super::setup::group_layout;
 use crate::io::checkpoint::LineagePath;
@@ -17,34 +17,30 @@ const REVOKE_WITHIN: Duration = Duration::from_secs(20);
 impl SourceHandler for Held {
     fn start_offset(&mut self, at: TopicPartition) -> StartOffset {
         let key = self.shard_key(at);
-        if let Err(error) = self.open_shard(key) {
-            self.fatal = Some(error.to_string());
-            return StartOffset::Latest;
+        match self.open_shard(key) {
+            Ok(()) => self.store_fault = None,
+            Err(error) if error.may_pass() => {
+                if self.store_fault.is_none() {
+                    tracing::error!(%error, "a shard cannot be restored now; trying again");
+                }
+                self.store_fault = Some(error.to_string());
+                return StartOffset::NotYet;
+            }
+            Err(error) => {
+                self.fatal = Some(error.to_string());
+                return StartOffset::NotYet;
+            }
         }
+        let added = self.replaced.is_added(at.topic, at.partition);
         let role = self.intake.topic(at.topic);
-        let (input, start) = (role.input(at.partition), role.start);
+        let start = if added { StartOffset::Earliest } else { role.start };
+        let input = role.input(at.partition);
         let Some(held) = self.shards.get_mut(&key) else { return start };
         held.shard.input(input).next_offset.map_or(start, StartOffset::At)
     }
 
     fn out_of_range(&mut self, lost: OutOfRange) -> Resume {
-        let topic = &self.intake.topic(lost.at.topic).name;
-        self.out_of_range += 1;
-        tracing::error!(
-            topic = &**topic,
-            partition = lost.at.partition,
-            wanted = lost.wanted,
-            log_start = lost.log_start,
-            log_end = lost.log_end,
-            "{}",
-            if lost.beyond_end() {
-                "the log ends before the checkpoint's offset: the topic was truncated or made \
-                 anew; reading it from its start"
-            } else {
-                "records between the checkpoint and the log's start are gone (retention): they are \
-                 missing from all numbers"
-            }
-        );
+        self.replaced.lost(lost);
         Resume::LogStart
     }
 
@@ -68,6 +64,11 @@ impl SourceHandler for Held {
             SourceEvent::Assigned(partitions) => {
                 self.rebalances += 1;
                 for &(at, offset) in partitions {
+                    if self.replaced.assigned(at.topic, at.partition) {
+                        let group = self.intake.topic(at.topic).group;
+                        let of_group = |held: &&mut HeldMonitor| held.group == group;
+                        self.monitors.iter_mut().filter(of_group).for_each(|h| h.changed = true);
+                    }
                     let key = self.shard_key(at);
                     let input = self.intake.topic(at.topic).input(at.partition);
                     if let Some(held) = self.shards.get_mut(&key) {

@@ -2,10 +2,11 @@
 
 use super::durable::{Durable, MonitorCounters};
 use super::intake::Intake;
-use super::keeper::{Keeper, Kept, RestoreError};
+use super::keeper::{Keeper, Kept, LayoutParts, RestoreError};
+use super::replaced::{PARTITIONS, Partitions, Replaced};
 use super::saving::Capture;
 use super::setup::Topology;
-use crate::config::Plan;
+use crate::config::{Plan, layout_parts};
 use crate::engine::copartition::CoPartition;
 use crate::engine::effect::Effect;
 use crate::engine::model_shard::Partial;
@@ -41,6 +42,8 @@ pub struct HeldMonitor {
     pub(super) at: usize,
     /// What panes may go, once the monitor's state that no longer needs them is durable.
     pub(super) released: Option<Released>,
+    /// What its layout is made of, for those who change it.
+    pub(super) layout_parts: LayoutParts,
     pub(super) changed: bool,
 }
 
@@ -58,12 +61,13 @@ pub struct Held {
     pub(super) capture: Option<Capture>,
     /// Something must be durable soon: a request waits for it.
     pub forced: bool,
-    /// The last round of checkpoints did not become durable.
-    pub write_failed: bool,
+    /// Rounds of checkpoints in a row that did not become durable.
+    pub failed_rounds: u32,
+    /// Why no shard can be restored now; it is tried again.
+    pub store_fault: Option<String>,
     /// Why the daemon must stop.
     pub fatal: Option<String>,
-    /// Offsets that were not in the log, since the start.
-    pub out_of_range: u64,
+    pub replaced: Replaced,
     pub records: u64,
     /// Assignments and revocations that have not been counted yet.
     pub rebalances: u64,
@@ -76,6 +80,7 @@ impl Held {
         topology: Topology,
         intake: Intake,
         keeper: Keeper,
+        replaced: Replaced,
     ) -> Result<Self, RestoreError> {
         let mut held = Self {
             samples: topology.groups.iter().map(|group| samples(group)).collect(),
@@ -87,9 +92,10 @@ impl Held {
             durable: Durable::default(),
             capture: None,
             forced: false,
-            write_failed: false,
+            failed_rounds: 0,
+            store_fault: None,
+            replaced,
             fatal: None,
-            out_of_range: 0,
             records: 0,
             rebalances: 0,
             plan,
@@ -105,7 +111,11 @@ impl Held {
         let topic = Arc::clone(&self.groups[group].prediction_topics[spec.predictions].topic);
         let mut monitor = Monitor::new(Arc::clone(&spec.context), topic);
         let path = LineagePath::model(&spec.context.spec.name);
-        let (kept, chain) = self.keeper.open(path.clone(), self.plan.layouts[model].0)?;
+        let layout_parts = layout_parts(&spec.context.spec);
+        let (kept, chain) = self
+            .keeper
+            .open(path.clone(), self.plan.layouts[model].0)
+            .map_err(|error| error.compared_with(&layout_parts))?;
         let mut released = None;
         if let Some(sections) = chain.last() {
             let state_error =
@@ -117,6 +127,10 @@ impl Held {
                 state.arrange_policies(&names, &spec.context.spec.policies);
             }
             released = read(sections, Part::Monitor.at(1)).map_err(state_error)?;
+            // Older checkpoints do not say.
+            if let Ok(partitions) = read::<Partitions>(sections, PARTITIONS) {
+                self.replaced.restore(&partitions);
+            }
             monitor.restore(state);
             for sections in &chain {
                 monitor.history.restore(sections).map_err(state_error)?;
@@ -125,7 +139,15 @@ impl Held {
             monitor.state.outbox.retain_webhooks(&declared, clock::now());
         }
         self.durable.monitors.insert(model, MonitorCounters::of(&monitor));
-        self.monitors.push(HeldMonitor { monitor, kept, group, at, released, changed: true });
+        self.monitors.push(HeldMonitor {
+            monitor,
+            kept,
+            group,
+            at,
+            released,
+            layout_parts,
+            changed: true,
+        });
         Ok(())
     }
 
@@ -226,6 +248,7 @@ impl Held {
     /// How many shards each monitor has to wait for: the partitions of its group's topics.
     pub fn expect(&mut self, counts: &[Option<i32>]) {
         self.intake.expect(counts);
+        self.replaced.counts(counts);
         for held in &mut self.monitors {
             let spread = self.groups[held.group].spread;
             let partitions = self

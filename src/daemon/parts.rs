@@ -3,6 +3,7 @@
 use super::held::Held;
 use super::intake::Intake;
 use super::keeper::Keeper;
+use super::replaced::Replaced;
 use super::setup::{Topology, kafka_settings};
 use super::{DaemonError, Options};
 use crate::config::{Plan, Secret};
@@ -72,12 +73,10 @@ impl Frame {
             )?),
             None => None,
         };
-        let held = Held::new(
-            Arc::clone(plan),
-            topology,
-            Intake::new(topics, dead_letters, &self.telemetry),
-            Keeper::new(store, self.handle.clone(), &self.telemetry),
-        )?;
+        let intake = Intake::new(topics, dead_letters, &self.telemetry);
+        let replaced = Replaced::new(&intake, &self.telemetry);
+        let keeper = Keeper::new(store, self.handle.clone(), &self.telemetry);
+        let held = Held::new(Arc::clone(plan), topology, intake, keeper, replaced)?;
         let source = KafkaSource::new(
             settings,
             names,

@@ -2,7 +2,8 @@
 
 use super::durable::{MonitorCounters, ShardCounters};
 use super::held::{Held, HeldMonitor, POLICY_NAMES, partials, policy_names};
-use super::keeper::{Key, Report, WriteError};
+use super::keeper::{Key, LAYOUT_PARTS, Report, WriteError};
+use super::replaced::PARTITIONS;
 use crate::engine::outbox::Mark;
 use crate::engine::pane::Released;
 use crate::engine::shard::InputKey;
@@ -51,6 +52,8 @@ impl Held {
                 section(Part::Monitor.at(1), &released),
                 held.monitor.history.save(kind),
                 section(POLICY_NAMES, &policy_names(&held.monitor)),
+                section(LAYOUT_PARTS, &held.layout_parts),
+                section(PARTITIONS, &self.replaced.of_group(held.group)),
             ];
             let mark = held.monitor.state.outbox.mark();
             capture.monitors.insert(model, (MonitorCounters::of(&held.monitor), mark, released));
@@ -68,7 +71,8 @@ impl Held {
     pub fn take_report(&mut self, report: Report) -> Vec<(TopicPartition, i64)> {
         let mut capture = self.capture.take().unwrap_or_default();
         let mut offsets = Vec::new();
-        self.write_failed = report.done.iter().any(|(.., result)| result.is_err());
+        let failed = report.done.iter().any(|(.., result)| result.is_err());
+        self.failed_rounds = if failed { self.failed_rounds.saturating_add(1) } else { 0 };
         for (key, lineage, result) in report.done {
             let kept = match key {
                 Key::Shard { group, partition } => {
@@ -106,7 +110,7 @@ impl Held {
             }
         }
         let outbox = |held: &HeldMonitor| held.monitor.state.outbox.needs_checkpoint();
-        self.forced |= self.write_failed && self.monitors.iter().any(outbox);
+        self.forced |= failed && self.monitors.iter().any(outbox);
         offsets
     }
 

@@ -29,6 +29,7 @@ pub mod slab;
 pub mod slice;
 pub mod spec;
 pub mod state;
+pub mod state_summary;
 pub mod sum;
 pub mod table;
 pub mod text;

@@ -114,41 +114,41 @@ pub enum StateError {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Head {
-    models: Vec<String>,
-    inputs: Vec<(InputKey, Input)>,
-    label_tallies: Vec<LabelTally>,
+pub(super) struct Head {
+    pub models: Vec<String>,
+    pub inputs: Vec<(InputKey, Input)>,
+    pub label_tallies: Vec<LabelTally>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct ModelHead {
-    versions: Vec<String>,
-    tally: PredictionTally,
+pub(super) struct ModelHead {
+    pub versions: Vec<String>,
+    pub tally: PredictionTally,
     label_tally: LabelTally,
     counters: Vec<VersionCounters>,
     delay: DelayHistogram,
-    predictions_closing: Timestamp,
-    labels_closing: Timestamp,
+    pub predictions_closing: Timestamp,
+    pub labels_closing: Timestamp,
     released: Released,
 }
 
 /// All rows of one id, which they do not repeat; what is not listed is no longer held.
 #[derive(Deserialize)]
-struct IdRows {
-    id: IdBytes,
-    pending: Vec<(Pending, Option<Ranked>)>,
-    matched: Vec<((Pending, Labels), Option<Ranked>)>,
+pub(super) struct IdRows {
+    pub id: IdBytes,
+    pub pending: Vec<(Pending, Option<Ranked>)>,
+    pub matched: Vec<((Pending, Labels), Option<Ranked>)>,
     origins: Vec<Origins>,
 }
 
 #[derive(Deserialize)]
-struct IdLabels {
-    id: IdBytes,
-    labels: Vec<WaitingLabel>,
+pub(super) struct IdLabels {
+    pub id: IdBytes,
+    pub labels: Vec<WaitingLabel>,
 }
 
 /// An id as it is: a hash as a number of variable length would be longer.
-type IdBytes = [u8; 16];
+pub(super) type IdBytes = [u8; 16];
 
 /// Writes `IdRows` one after the other, without a copy of them all.
 struct RowsOf<'a> {

@@ -15,7 +15,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use super::clock;
 use super::kafka::{
     KafkaSettings, KafkaSource, Membership, OutOfRange, Resume, SourceError, SourceEvent,
-    SourceHandler, TopicPartition,
+    SourceHandler, StartOffset, TopicPartition,
 };
 use super::kafka_context::{Context, Rebalance};
 use super::kafka_lookup::{Client, Job, Lookup, Resolved};
@@ -27,7 +27,18 @@ use super::kafka_settings::describe;
 pub(super) const COUNTS_EVERY_MISSING: Duration = Duration::from_secs(2);
 pub(super) const COUNTS_EVERY: Duration = Duration::from_secs(30);
 
+/// A handler that could not say where to start is asked again after this.
+const RESOLVE_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
 impl KafkaSource {
+    /// Asks a handler again that could not say where to start.
+    pub(super) fn resolve_again(&mut self, handler: &mut dyn SourceHandler) {
+        if self.resolve_again_at.is_some_and(|due| clock::monotonic() >= due) {
+            let partitions = std::mem::take(&mut self.resolving);
+            self.resolve(partitions, handler);
+        }
+    }
+
     pub(super) fn take_rebalances(&mut self, handler: &mut dyn SourceHandler) {
         for rebalance in self.consumer().context().take_rebalances() {
             match rebalance {
@@ -58,6 +69,7 @@ impl KafkaSource {
     ) {
         self.generation += 1;
         self.lookup.supersede(self.generation);
+        self.resolve_again_at = None;
         self.status.assigned = false;
         if partitions.is_empty() {
             // More members than partitions: nothing to read, which is fine.
@@ -68,6 +80,10 @@ impl KafkaSource {
             partitions.iter().map(|&at| (at, handler.start_offset(at))).collect();
         wanted.sort_unstable_by_key(|(at, _)| *at);
         self.resolving = partitions;
+        if wanted.iter().any(|(_, start)| *start == StartOffset::NotYet) {
+            self.resolve_again_at = Some(clock::monotonic() + RESOLVE_AGAIN_AFTER);
+            return;
+        }
         self.lookup.ask(Job::Resolve { generation: self.generation, wanted });
     }
 
@@ -89,6 +105,7 @@ impl KafkaSource {
         self.generation += 1;
         self.lookup.supersede(self.generation);
         self.resolving.clear();
+        self.resolve_again_at = None;
         self.status.assigned = false;
         let partitions: Vec<_> = self.partitions.iter().map(|(at, _)| at).collect();
         self.partitions.clear();

@@ -187,7 +187,8 @@ impl Worker {
             let (log_start, log_end) = (starts[&at], ends[&at]);
             let mut out_of_range = None;
             let offset = match start {
-                StartOffset::Earliest => log_start,
+                // Nobody resolves what is not known yet.
+                StartOffset::Earliest | StartOffset::NotYet => log_start,
                 StartOffset::Latest => log_end,
                 StartOffset::Time(_) => at_times.get(&at).copied().unwrap_or(log_end),
                 StartOffset::At(wanted) if (log_start..=log_end).contains(&wanted) => wanted,

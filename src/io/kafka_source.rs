@@ -48,6 +48,8 @@ pub struct KafkaSource {
     pub(super) generation: u64,
     /// A Resolve job is under way for this assignment.
     pub(super) resolving: Vec<TopicPartition>,
+    /// The handler could not say where these start, and is asked again then.
+    pub(super) resolve_again_at: Option<Instant>,
     pub(super) log_ends_asked: bool,
     pub(super) log_ends_due: Instant,
     pub(super) counts_asked: bool,
@@ -92,6 +94,7 @@ impl KafkaSource {
             lookup,
             generation: 0,
             resolving: Vec::new(),
+            resolve_again_at: None,
             log_ends_asked: false,
             log_ends_due: now,
             counts_asked: false,
@@ -136,6 +139,7 @@ impl KafkaSource {
         handler: &mut dyn SourceHandler,
     ) -> usize {
         self.take_answers(handler);
+        self.resolve_again(handler);
         self.ask_what_is_due();
         let until = clock::monotonic() + timeout;
         let mut wait = Duration::ZERO;

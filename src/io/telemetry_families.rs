@@ -114,6 +114,14 @@ families! {
         "When a checkpoint was last durable, by lineage; its age is time() minus this.";
     CHECKPOINT_SIZE Gauge Process "checkpoint_size_bytes" ["lineage"]
         "Size of the newest full checkpoint, by lineage.";
+    CHECKPOINT_DAMAGED Counter Process "checkpoint_files_damaged_total" ["lineage"]
+        "Checkpoint files that could not be used when a state was restored, by lineage.";
+    RECORDS_LOST Counter Process "records_lost_total" ["topic"]
+        "Records that were gone from the log before they were read; missing from all numbers.";
+    OFFSETS_LOST Counter Process "offsets_lost_total" ["topic", "reason"]
+        "Times that the offset to continue from was not in the log: retention, or recreated.";
+    PARTITIONS_CHANGED Counter Process "partitions_changed_total" ["topic", "change"]
+        "Partitions that a topic has gained (added) or lost (removed) since its state was made.";
 
     // Webhooks.
     WEBHOOK_REQUESTS Counter Process "webhook_requests_total" ["webhook"]

@@ -5,6 +5,7 @@ use crate::config::{self, Plan};
 use crate::daemon::held::Held;
 use crate::daemon::intake::Intake;
 use crate::daemon::keeper::Keeper;
+use crate::daemon::replaced::Replaced;
 use crate::daemon::setup::{Topology, kafka_settings};
 use crate::decode::record::{NoHeaders, Record};
 use crate::engine::reference::{
@@ -167,7 +168,8 @@ impl Rig {
         let topics = std::mem::take(&mut topology.topics);
         let names = topics.iter().map(|topic| topic.name.to_string()).collect();
         let intake = Intake::new(topics, None, &telemetry);
-        let held = Held::new(Arc::clone(&plan), topology, intake, keeper).unwrap();
+        let replaced = Replaced::new(&intake, &telemetry);
+        let held = Held::new(Arc::clone(&plan), topology, intake, keeper, replaced).unwrap();
         let options = SourceOptions { membership: Membership::All, ..SourceOptions::default() };
         let source = KafkaSource::new(kafka_settings(&plan), names, options).unwrap();
         let mut rig = Self { held, source, _runtime: runtime, size, offsets: [0; 2] };
