@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Giving partitions up waits this long for the last checkpoint.
-const REVOKE_WITHIN: Duration = Duration::from_secs(20);
+pub(super) const REVOKE_WITHIN: Duration = Duration::from_secs(20);
 
 impl SourceHandler for Held {
     fn start_offset(&mut self, at: TopicPartition) -> StartOffset {
@@ -63,10 +63,12 @@ impl SourceHandler for Held {
             }
             SourceEvent::Assigned(partitions) => {
                 self.rebalances += 1;
+                self.fleet.fenced = None;
+                self.joined = true;
                 for &(at, offset) in partitions {
                     if self.replaced.assigned(at.topic, at.partition) {
                         let group = self.intake.topic(at.topic).group;
-                        let of_group = |held: &&mut HeldMonitor| held.group == group;
+                        let of_group = |held: &&mut HeldMonitor| held.owned && held.group == group;
                         self.monitors.iter_mut().filter(of_group).for_each(|h| h.changed = true);
                     }
                     let key = self.shard_key(at);
@@ -129,10 +131,13 @@ impl Held {
                 held.assigned.remove(&input);
             }
         }
+        self.fleet.fenced = None;
         if lost {
-            // The lineage that is away with a write must not come back to a shard that was read
-            // anew.
+            // The lineage that is away with a write must not come back to what is read anew.
             self.finish_write(REVOKE_WITHIN);
+        }
+        self.disown_unassigned(lost);
+        if lost {
             for &at in partitions {
                 let key = self.shard_key(at);
                 self.shards.remove(&key);
@@ -141,7 +146,7 @@ impl Held {
     }
 
     /// Waits for the write that is on its way, if there is one, and takes up what became of it.
-    fn finish_write(&mut self, within: Duration) {
+    pub(super) fn finish_write(&mut self, within: Duration) {
         if let Some(report) = self.keeper.wait(within) {
             self.take_report(report);
         }

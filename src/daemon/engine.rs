@@ -204,6 +204,10 @@ impl Engine {
         }
         let now = clock::now();
         self.held.expect(&self.source.status().partition_counts);
+        self.held.settle_ownership();
+        if self.held.fatal.is_some() {
+            return;
+        }
         let mut effects = Vec::new();
         self.held.advance(now, &mut effects);
         self.channels.alerts.take(&mut self.held, now, &mut effects);
@@ -254,6 +258,9 @@ impl Engine {
     /// Hands out the attempts that are due: only requests whose checkpoint is durable are.
     fn deliver(&mut self, now: Timestamp) {
         for model in 0..self.held.monitors.len() {
+            if !self.held.monitors[model].owned {
+                continue;
+            }
             let monitor = &mut self.held.monitors[model].monitor;
             if monitor.state.outbox.next_due().is_none_or(|due| due > now) {
                 continue;

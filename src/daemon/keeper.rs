@@ -97,6 +97,8 @@ pub struct Kept {
     /// The next snapshot must be whole: the one before may not have arrived.
     pub full_due: bool,
     pub layout: u128,
+    /// Epoch and number of the checkpoint that it was restored from.
+    pub restored: Option<(u64, u64)>,
 }
 
 /// What the writer is asked to write; models only when all shards are durable.
@@ -200,8 +202,21 @@ impl Keeper {
             );
         }
         let chain = sections(&restored, &path, layout)?;
-        let kept = Kept { lineage: Some(lineage), path, full_due: chain.is_empty(), layout };
+        let (full_due, restored) = (chain.is_empty(), restored.newest());
+        let kept = Kept { lineage: Some(lineage), path, full_due, layout, restored };
         Ok((kept, chain))
+    }
+
+    /// What a lineage holds, without claiming it.
+    pub fn read(
+        &self,
+        path: LineagePath,
+        layout: u128,
+    ) -> Result<(Kept, Vec<Vec<Section>>), RestoreError> {
+        let restored = self.handle.block_on(Lineage::read(&self.store, &path))?;
+        let chain = sections(&restored, &path, layout)?;
+        let restored = restored.newest();
+        Ok((Kept { lineage: None, path, full_due: true, layout, restored }, chain))
     }
 
     /// Whether nobody has claimed a lineage since; if that cannot be told, it counts as lost.
@@ -301,7 +316,7 @@ pub fn restore_shard(
     Ok(shard)
 }
 
-fn sections(
+pub fn sections(
     restored: &Restored,
     path: &LineagePath,
     layout: u128,

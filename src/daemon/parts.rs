@@ -1,5 +1,6 @@
 //! What the engine runs on under one plan: made at the start and again at each reload.
 
+use super::fleet::Fleet;
 use super::held::Held;
 use super::intake::Intake;
 use super::keeper::Keeper;
@@ -75,8 +76,10 @@ impl Frame {
         };
         let intake = Intake::new(topics, dead_letters, &self.telemetry);
         let replaced = Replaced::new(&intake, &self.telemetry);
+        let every = Duration::from_micros(plan.state.checkpoint_every.0.unsigned_abs());
+        let fleet = Fleet::new(store.clone(), &self.handle, every);
         let keeper = Keeper::new(store, self.handle.clone(), &self.telemetry);
-        let held = Held::new(Arc::clone(plan), topology, intake, keeper, replaced)?;
+        let held = Held::new(Arc::clone(plan), topology, intake, keeper, replaced, fleet)?;
         let source = KafkaSource::new(
             settings,
             names,

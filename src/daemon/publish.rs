@@ -29,12 +29,29 @@ pub fn snapshot(scene: &mut Scene<'_>) -> Snapshot {
     rows(scene.held, &mut builder);
     outboxes(scene.held, &mut builder);
     for model in 0..scene.held.monitors.len() {
+        if !scene.held.monitors[model].owned {
+            own_share(scene.held, model, &mut builder);
+            continue;
+        }
         let spec = scene.held.plan.models[model].clone();
         let report = scene.held.report(model);
         builder.model(&spec.name, scene.held.plan.http.series_max);
         Model { held: scene.held, model, spec: &spec, report: &report }.publish(&mut builder);
     }
     builder.finish()
+}
+
+/// Of a model that another member looks after: what only we can know.
+fn own_share(held: &Held, model: usize, builder: &mut SnapshotBuilder) {
+    let spec = &held.plan.models[model];
+    builder.model(&spec.name, held.plan.http.series_max);
+    let pending: u64 = held.partials(model).iter().map(|partial| partial.pending).sum();
+    if pending > 0 {
+        builder.sample(&PENDING_PREDICTIONS, &[&*spec.name], pending as f64);
+    }
+    if let Some(share) = held.copartition_mismatch(model) {
+        builder.sample(&COPARTITION_MISMATCH, &[&*spec.name], share);
+    }
 }
 
 fn inputs(scene: &Scene<'_>, builder: &mut SnapshotBuilder) {
@@ -80,10 +97,14 @@ fn rows(held: &Held, builder: &mut SnapshotBuilder) {
         }
     }
     for topic in held.intake.topics() {
-        if !held.is_whole(topic.group) {
+        let name = &*topic.name;
+        if topic.side == Side::Labels && held.has_shards(topic.group) {
+            let waiting = held.waiting_of(topic.group, usize::from(topic.topic));
+            builder.sample(&WAITING_LABELS, &[name], waiting as f64);
+        }
+        if !held.tells(topic.group) || !held.is_whole(topic.group) {
             continue;
         }
-        let name = &*topic.name;
         let tally =
             inputs.get(&(topic.group, topic.side, topic.topic)).cloned().unwrap_or_default();
         builder.sample(&ROWS_READ, &[name], tally.read as f64);
@@ -115,8 +136,6 @@ fn rows(held: &Held, builder: &mut SnapshotBuilder) {
                     let count = tally.of(outcome);
                     builder.sample(&LABEL_ROWS, &[name, outcome.name()], count as f64);
                 }
-                let waiting = held.waiting_of(topic.group, at);
-                builder.sample(&WAITING_LABELS, &[name], waiting as f64);
             }
         }
     }

@@ -90,7 +90,8 @@ impl Replaced {
         let added = self.is_added(topic, partition);
         let state = &mut self.topics[topic];
         let before = state.known;
-        state.known = before.max(Some(partition + 1));
+        // Other members may have partitions beyond ours: a topic that is new is known by its count.
+        state.known = before.map(|known| known.max(partition + 1));
         if added {
             let name = state.name.clone();
             state.added.add(1);
@@ -114,8 +115,9 @@ impl Replaced {
     /// How many partitions the topics have now.
     pub fn counts(&mut self, counts: &[Option<i32>]) {
         for (at, count) in counts.iter().enumerate().take(self.topics.len()) {
-            let topic = &self.topics[at];
-            let (Some(known), Some(count)) = (topic.known, *count) else { continue };
+            let topic = &mut self.topics[at];
+            let Some(count) = *count else { continue };
+            let known = *topic.known.get_or_insert(count);
             if count >= known || self.notes.contains_key(&(at, Change::Shrunk)) {
                 continue;
             }

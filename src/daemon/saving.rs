@@ -9,6 +9,7 @@ use crate::engine::pane::Released;
 use crate::engine::shard::InputKey;
 use crate::engine::state::{Part, section};
 use crate::io::checkpoint::CommitError;
+use crate::io::clock;
 use crate::io::kafka::TopicPartition;
 use std::collections::BTreeMap;
 
@@ -43,7 +44,7 @@ impl Held {
             if held.kept.lineage.is_none() {
                 continue;
             }
-            let partials = partials(&self.shards, held.group, held.at);
+            let partials = partials(&self.shards, &self.fleet.shards, held.group, held.at);
             let released = held.monitor.releasable(&partials).or_else(|| held.released.clone());
             // All of it is small but the history, of which a delta has what changed.
             let kind = held.kept.next_kind();
@@ -120,19 +121,29 @@ impl Held {
                 let held = self.shards.get(&(group, partition));
                 held.is_none_or(|held| held.assigned.is_empty())
             }
-            Key::Model(_) => false,
+            Key::Model(model) => !self.monitors[model].owned,
         };
         match error {
             WriteError::NotTried => {}
-            // Somebody else has the partition now, as it should be.
-            WriteError::Commit(CommitError::Fenced { .. }) if given_up => {
-                tracing::info!(?key, "a checkpoint came too late: the partition was given up");
-                if let Key::Shard { group, partition } = key {
-                    self.shards.remove(&(group, partition));
-                }
-            }
             WriteError::Commit(CommitError::Fenced { .. }) => {
-                self.fatal = Some(format!("checkpoint of {key:?}: {error}"));
+                if given_up {
+                    tracing::info!(?key, "a checkpoint came too late: it was given up already");
+                } else {
+                    // We may have slept: the group will say so. If it does not, it is fatal.
+                    tracing::error!(?key, %error, "somebody else has taken over");
+                    let what = format!("checkpoint of {key:?}: {error}");
+                    self.fleet.fenced.get_or_insert((clock::monotonic(), what));
+                }
+                match key {
+                    Key::Shard { group, partition } => {
+                        self.shards.remove(&(group, partition));
+                    }
+                    Key::Model(model) => {
+                        self.disown(model);
+                        let kept = &mut self.monitors[model].kept;
+                        (kept.lineage, kept.restored) = (None, None);
+                    }
+                }
             }
             WriteError::Commit(error) => {
                 tracing::error!(?key, %error, "checkpoint failed; it will be tried again");
@@ -165,6 +176,7 @@ impl Held {
 
     /// Delivery changed an outbox, so its monitor must be saved again.
     pub fn touch(&mut self, model: usize) {
-        self.monitors[model].changed = true;
+        let held = &mut self.monitors[model];
+        held.changed |= held.owned;
     }
 }

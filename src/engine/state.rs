@@ -185,24 +185,9 @@ impl Shard {
 
     /// Applies a snapshot: a whole one to a new shard, then the deltas after it.
     pub fn restore(&mut self, sections: &[Section]) -> Result<(), StateError> {
-        let head: Head = read(sections, Part::Inputs.at(0))?;
-        let expected: Vec<&str> = self.spec.models.iter().map(|m| &*m.context.spec.name).collect();
-        if head.models != expected {
-            return Err(StateError::OtherModels {
-                found: head.models.join(", "),
-                expected: expected.join(", "),
-            });
-        }
-        self.inputs = head.inputs.into_iter().collect();
-        self.label_tallies = head.label_tallies;
+        self.restore_partials(sections)?;
         for (at, model) in self.models.iter_mut().enumerate() {
-            let head: ModelHead = read(sections, Part::Model.at(at))?;
             let rows: Vec<IdRows> = read(sections, Part::Join.at(at))?;
-            let panes: Vec<(PaneKey, Option<Pane>)> = read(sections, Part::Panes.at(at))?;
-            head.give(&mut model.partial);
-            for (key, pane) in panes {
-                model.partial.panes.restore(key, pane);
-            }
             for row in rows {
                 model.restore_rows(row);
             }
@@ -220,6 +205,30 @@ impl Shard {
                 }
             }
             waiting.saved(read_to(&self.inputs, at));
+        }
+        Ok(())
+    }
+
+    /// The same without the rows that are held: what a monitor needs of a shard that another
+    /// process looks after. Such a shard takes no records.
+    pub fn restore_partials(&mut self, sections: &[Section]) -> Result<(), StateError> {
+        let head: Head = read(sections, Part::Inputs.at(0))?;
+        let expected: Vec<&str> = self.spec.models.iter().map(|m| &*m.context.spec.name).collect();
+        if head.models != expected {
+            return Err(StateError::OtherModels {
+                found: head.models.join(", "),
+                expected: expected.join(", "),
+            });
+        }
+        self.inputs = head.inputs.into_iter().collect();
+        self.label_tallies = head.label_tallies;
+        for (at, model) in self.models.iter_mut().enumerate() {
+            let head: ModelHead = read(sections, Part::Model.at(at))?;
+            let panes: Vec<(PaneKey, Option<Pane>)> = read(sections, Part::Panes.at(at))?;
+            head.give(&mut model.partial);
+            for (key, pane) in panes {
+                model.partial.panes.restore(key, pane);
+            }
         }
         Ok(())
     }

@@ -15,6 +15,7 @@ use object_store::prefix::PrefixStore;
 use object_store::{ObjectStore, ObjectStoreScheme};
 use xxhash_rust::xxh3::xxh3_128;
 
+pub use super::checkpoint_follow::{Followed, Follower};
 pub use super::checkpoint_format::{
     Checkpoint, Damage, Header, Kind, Outline, Previous, SectionId,
 };

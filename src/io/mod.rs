@@ -2,6 +2,7 @@
 
 pub mod checkpoint;
 mod checkpoint_collect;
+mod checkpoint_follow;
 mod checkpoint_format;
 mod checkpoint_lineage;
 mod checkpoint_look;

@@ -161,7 +161,12 @@ impl Running {
     }
 
     pub fn hang_up(&self) {
-        self.process.signal("HUP");
+        self.signal("HUP");
+    }
+
+    /// STOP puts it to sleep, CONT wakes it.
+    pub fn signal(&self, name: &str) {
+        self.process.signal(name);
     }
 
     pub fn metrics(&self) -> Scrape {

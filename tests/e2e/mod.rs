@@ -6,6 +6,7 @@ mod catch_up;
 mod census;
 pub mod daemon;
 mod faults;
+mod fleet;
 mod golden;
 mod partitioning;
 mod prometheus;
