@@ -204,6 +204,9 @@ impl Engine {
         }
         let now = clock::now();
         self.held.expect(&self.source.status().partition_counts);
+        if self.held.replaced.should_rejoin(started_at, self.source.status().assigned) {
+            self.source.rejoin();
+        }
         let mut effects = Vec::new();
         self.held.advance(now, &mut effects);
         self.channels.alerts.take(&mut self.held, now, &mut effects);

@@ -4,14 +4,18 @@
 
 use super::intake::Intake;
 use crate::engine::state::{Part, SectionName};
-use crate::io::kafka::OutOfRange;
+use crate::io::clock;
+use crate::io::kafka::{OutOfRange, TopicPartition};
 use crate::io::telemetry::{Counter, OFFSETS_LOST, PARTITIONS_CHANGED, RECORDS_LOST, Telemetry};
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 /// Where a model's checkpoint keeps how many partitions its topics had. The number leaves room for
 /// sections before it.
 pub(super) const PARTITIONS: SectionName = Part::Monitor.at(18);
 
+/// The client notices by itself that a topic has grown while it runs; this is longer than it takes.
+const REJOIN_AFTER: Duration = Duration::from_secs(5);
 /// Sentences that are told at once; the others are in the log.
 const TOLD_MAX: usize = 3;
 /// Sentences that are kept, one a topic and kind.
@@ -31,11 +35,20 @@ struct Topic {
     group: usize,
     /// The most partitions that were ever read; `None` before the first time.
     known: Option<i32>,
+    other: Option<Recount>,
     records_lost: Counter,
     retention: Counter,
     recreated: Counter,
     added: Counter,
     removed: Counter,
+}
+
+/// Another number of partitions than was ever read.
+struct Recount {
+    partitions: i32,
+    more: bool,
+    since: Instant,
+    asked: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,6 +68,7 @@ impl Replaced {
             Topic {
                 group: role.group,
                 known: None,
+                other: None,
                 records_lost: telemetry.counter(&RECORDS_LOST, &[&name]),
                 retention: lost("retention"),
                 recreated: lost("recreated"),
@@ -85,37 +99,78 @@ impl Replaced {
         self.topics[topic].known.is_some_and(|known| partition >= known)
     }
 
-    /// A partition is read from here on. True if that is news to the checkpoint.
-    pub fn assigned(&mut self, topic: usize, partition: i32) -> bool {
-        let added = self.is_added(topic, partition);
-        let state = &mut self.topics[topic];
-        let before = state.known;
-        state.known = before.max(Some(partition + 1));
-        if added {
-            let name = state.name.clone();
-            state.added.add(1);
-            tracing::warn!(
-                topic = name,
-                partition,
-                "the topic has grown: its new partition is read from its first record on; keys \
-                 move when a topic grows, so labels of older predictions may come in another \
-                 partition than these and then meet nothing"
-            );
-            let partitions = partition + 1;
-            let note = format!(
-                "topic {name} has grown to {partitions} partitions: labels of predictions made \
-                 before may lie in another partition and meet nothing"
-            );
-            self.note(topic, Change::Grown, note);
+    /// These partitions are read from here on. True if that is news to the checkpoint.
+    pub fn assigned(&mut self, partitions: &[(TopicPartition, i64)]) -> bool {
+        let mut news = false;
+        let added: Vec<TopicPartition> = partitions
+            .iter()
+            .map(|(at, _)| *at)
+            .filter(|at| self.is_added(at.topic, at.partition))
+            .collect();
+        for at in added {
+            self.grown(at);
         }
-        self.topics[topic].known != before
+        for (at, _) in partitions {
+            let topic = &mut self.topics[at.topic];
+            let known = topic.known.max(Some(at.partition + 1));
+            news |= topic.known != known;
+            topic.known = known;
+        }
+        news
+    }
+
+    fn grown(&mut self, at: TopicPartition) {
+        let topic = &self.topics[at.topic];
+        let name = topic.name.clone();
+        topic.added.add(1);
+        tracing::warn!(
+            topic = name,
+            partition = at.partition,
+            "the topic has grown: its new partition is read from its first record on; keys move \
+             when a topic grows, so labels of older predictions may come in another partition than \
+             these and then meet nothing"
+        );
+        let partitions = at.partition + 1;
+        let note = format!(
+            "topic {name} has grown to {partitions} partitions: labels of predictions made before \
+             may lie in another partition and meet nothing"
+        );
+        self.note(at.topic, Change::Grown, note);
+    }
+
+    /// Whether the group should be asked for a new assignment: Kafka gives a static member that comes
+    /// back what it had, with nobody looking whether topics have grown meanwhile, or have lost
+    /// partitions (then nothing at all can be read). True once for each number of partitions.
+    pub fn should_rejoin(&mut self, now: Instant, is_assigned: bool) -> bool {
+        let mut due = false;
+        for topic in &mut self.topics {
+            let Some(other) = &mut topic.other else { continue };
+            let wrong = other.more || !is_assigned;
+            if wrong && !other.asked && now.duration_since(other.since) >= REJOIN_AFTER {
+                let Recount { partitions, .. } = *other;
+                tracing::warn!(
+                    topic = topic.name,
+                    partitions,
+                    "the assignment is old: joining anew"
+                );
+                other.asked = true;
+                due = true;
+            }
+        }
+        due
     }
 
     /// How many partitions the topics have now.
     pub fn counts(&mut self, counts: &[Option<i32>]) {
         for (at, count) in counts.iter().enumerate().take(self.topics.len()) {
-            let topic = &self.topics[at];
+            let topic = &mut self.topics[at];
             let (Some(known), Some(count)) = (topic.known, *count) else { continue };
+            if count == known {
+                topic.other = None;
+            } else if topic.other.as_ref().is_none_or(|other| other.partitions != count) {
+                let (since, more) = (clock::monotonic(), count > known);
+                topic.other = Some(Recount { partitions: count, more, since, asked: false });
+            }
             if count >= known || self.notes.contains_key(&(at, Change::Shrunk)) {
                 continue;
             }

@@ -190,8 +190,15 @@ impl KafkaSource {
         if grown && self.options.membership == Membership::All {
             self.start_over(self.all_partitions(), handler);
         }
-        if appeared && self.options.membership == Membership::Group {
+        if appeared {
             // librdkafka would notice at its next refresh of all metadata.
+            self.rejoin();
+        }
+    }
+
+    /// Asks the group for a new assignment.
+    pub fn rejoin(&mut self) {
+        if self.options.membership == Membership::Group {
             let names: Vec<&str> = self.topics.iter().map(String::as_str).collect();
             if let Err(error) = self.consumer().subscribe(&names) {
                 self.note_error(&describe(&error));

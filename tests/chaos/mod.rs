@@ -380,6 +380,11 @@ fn run(settings: &Settings) -> (usize, Vec<String>) {
     let Trouble { broker, kills, faults: mut differences, .. } = trouble;
     while topics.send_next(broker.broker()) {}
     let answer = topics.answer(broker.broker(), installation.home());
+    let sizes = ["windows", "requests", "prediction_rows", "label_rows"]
+        .map(|section| answer[section].as_object().map_or(0, serde_json::Map::len));
+    eprintln!("the answer has {sizes:?} windows, requests, outcomes of either side");
+    let enough = sizes[0] > 400 && sizes[1] > 3 && sizes[2] >= 7 && sizes[3] >= 7;
+    assert!(enough, "too little happens in this traffic: {sizes:?}");
     let disturbed = settle(&mut installation, &receiver, &answer);
     let calm_receiver = Receiver::start(0);
     let mut calm = Installation::new(&topics.config(broker.broker(), &calm_receiver));
