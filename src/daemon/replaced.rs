@@ -35,7 +35,7 @@ struct Topic {
     group: usize,
     /// The most partitions that were ever read; `None` before the first time.
     known: Option<i32>,
-    other: Option<Recount>,
+    growth: Option<Growth>,
     records_lost: Counter,
     retention: Counter,
     recreated: Counter,
@@ -43,10 +43,9 @@ struct Topic {
     removed: Counter,
 }
 
-/// Another number of partitions than was ever read.
-struct Recount {
+/// More partitions than were ever read.
+struct Growth {
     partitions: i32,
-    more: bool,
     since: Instant,
     asked: bool,
 }
@@ -68,7 +67,7 @@ impl Replaced {
             Topic {
                 group: role.group,
                 known: None,
-                other: None,
+                growth: None,
                 records_lost: telemetry.counter(&RECORDS_LOST, &[&name]),
                 retention: lost("retention"),
                 recreated: lost("recreated"),
@@ -138,22 +137,17 @@ impl Replaced {
         self.note(at.topic, Change::Grown, note);
     }
 
-    /// Whether the group should be asked for a new assignment: Kafka gives a static member that comes
-    /// back what it had, with nobody looking whether topics have grown meanwhile, or have lost
-    /// partitions (then nothing at all can be read). True once for each number of partitions.
-    pub fn should_rejoin(&mut self, now: Instant, is_assigned: bool) -> bool {
+    /// Whether the group should be asked for a new assignment: Kafka gives a static member that
+    /// comes back what it had, and nobody looks whether topics have grown meanwhile. True once for
+    /// each number of partitions.
+    pub fn should_rejoin(&mut self, now: Instant) -> bool {
         let mut due = false;
         for topic in &mut self.topics {
-            let Some(other) = &mut topic.other else { continue };
-            let wrong = other.more || !is_assigned;
-            if wrong && !other.asked && now.duration_since(other.since) >= REJOIN_AFTER {
-                let Recount { partitions, .. } = *other;
-                tracing::warn!(
-                    topic = topic.name,
-                    partitions,
-                    "the assignment is old: joining anew"
-                );
-                other.asked = true;
+            let Some(growth) = &mut topic.growth else { continue };
+            if !growth.asked && now.duration_since(growth.since) >= REJOIN_AFTER {
+                let partitions = growth.partitions;
+                tracing::warn!(topic = topic.name, partitions, "the topic has grown: joining anew");
+                growth.asked = true;
                 due = true;
             }
         }
@@ -165,11 +159,11 @@ impl Replaced {
         for (at, count) in counts.iter().enumerate().take(self.topics.len()) {
             let topic = &mut self.topics[at];
             let (Some(known), Some(count)) = (topic.known, *count) else { continue };
-            if count == known {
-                topic.other = None;
-            } else if topic.other.as_ref().is_none_or(|other| other.partitions != count) {
-                let (since, more) = (clock::monotonic(), count > known);
-                topic.other = Some(Recount { partitions: count, more, since, asked: false });
+            if count <= known {
+                topic.growth = None;
+            } else if topic.growth.as_ref().is_none_or(|growth| growth.partitions != count) {
+                let since = clock::monotonic();
+                topic.growth = Some(Growth { partitions: count, since, asked: false });
             }
             if count >= known || self.notes.contains_key(&(at, Change::Shrunk)) {
                 continue;

@@ -183,6 +183,9 @@ impl KafkaSource {
         }
         let pause = if missing.is_empty() { COUNTS_EVERY } else { COUNTS_EVERY_MISSING };
         self.counts_due = clock::monotonic() + pause;
+        if std::mem::take(&mut self.settles_doubt) {
+            self.leave_out_unknown(&counts, handler);
+        }
         let appeared = self.status.missing.iter().any(|topic| !missing.contains(topic));
         let grown = missing.is_empty() && counts != self.status.partition_counts;
         self.status.missing = missing;
@@ -193,6 +196,23 @@ impl KafkaSource {
         if appeared {
             // librdkafka would notice at its next refresh of all metadata.
             self.rejoin();
+        }
+    }
+
+    /// Kafka gives a static member that comes back what it had, also of a topic that was made anew
+    /// with fewer partitions. Goes on with those that are there.
+    fn leave_out_unknown(&mut self, counts: &[Option<i32>], handler: &mut dyn SourceHandler) {
+        self.doubted = false;
+        let is_there =
+            |at: &TopicPartition| counts[at.topic].is_none_or(|count| at.partition < count);
+        if !self.resolving.iter().all(is_there) {
+            let there: Vec<_> = self.resolving.iter().copied().filter(is_there).collect();
+            tracing::warn!(
+                given = self.resolving.len(),
+                there = there.len(),
+                "kafka gave us partitions that are not there"
+            );
+            self.resolve(there, handler);
         }
     }
 

@@ -68,6 +68,8 @@ pub(super) enum Answer {
     Failed {
         what: Asked,
         unreachable: bool,
+        /// A partition that was asked for is none of its topic's.
+        unknown: bool,
         reason: String,
     },
 }
@@ -271,6 +273,8 @@ where
 }
 
 fn failed(what: Asked, error: &KafkaError) -> Answer {
-    let unreachable = error.rdkafka_error_code().is_some_and(is_unreachable);
-    Answer::Failed { what, unreachable, reason: describe(error) }
+    let code = error.rdkafka_error_code();
+    let unreachable = code.is_some_and(is_unreachable);
+    let unknown = code == Some(RDKafkaErrorCode::UnknownPartition);
+    Answer::Failed { what, unreachable, unknown, reason: describe(error) }
 }

@@ -50,6 +50,9 @@ pub struct KafkaSource {
     pub(super) resolving: Vec<TopicPartition>,
     /// The handler could not say where these start, and is asked again then.
     pub(super) resolve_again_at: Option<Instant>,
+    /// We were given a partition that is none: what the topics have decides, once it is known.
+    pub(super) doubted: bool,
+    pub(super) settles_doubt: bool,
     pub(super) log_ends_asked: bool,
     pub(super) log_ends_due: Instant,
     pub(super) counts_asked: bool,
@@ -95,6 +98,8 @@ impl KafkaSource {
             generation: 0,
             resolving: Vec::new(),
             resolve_again_at: None,
+            doubted: false,
+            settles_doubt: false,
             log_ends_asked: false,
             log_ends_due: now,
             counts_asked: false,
@@ -183,8 +188,12 @@ impl KafkaSource {
                     self.counts_asked = false;
                     self.take_counts(counts, handler);
                 }
-                Answer::Failed { what, unreachable, reason } => {
+                Answer::Failed { what, unreachable, unknown, reason } => {
                     match what {
+                        Asked::Resolve if unknown && !self.doubted => {
+                            self.doubted = true;
+                            self.counts_due = clock::monotonic();
+                        }
                         Asked::Resolve => {}
                         Asked::Ends => self.log_ends_asked = false,
                         Asked::Counts => {
@@ -262,6 +271,8 @@ impl KafkaSource {
             self.log_ends_due = now + self.options.log_ends_every;
         }
         if !self.counts_asked && now >= self.counts_due {
+            // An answer to what was asked before the doubt does not settle it.
+            self.settles_doubt = self.doubted;
             self.lookup.ask(Job::Counts);
             self.counts_asked = true;
             self.counts_due = now + COUNTS_EVERY;

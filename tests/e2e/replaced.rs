@@ -1,5 +1,5 @@
-//! Topics that are no longer what the state was made from: each change is told, counted, and handled
-//! by its rule; none is skipped in silence.
+//! Topics that are no longer what the state was made from: each change is told, counted, and
+//! handled by its rule; none is skipped in silence.
 
 use crate::e2e::daemon::{Installation, Running};
 use crate::e2e::toy::{Rows, Toy, WINDOW};
