@@ -183,7 +183,7 @@ impl KafkaSource {
         }
         let pause = if missing.is_empty() { COUNTS_EVERY } else { COUNTS_EVERY_MISSING };
         self.counts_due = clock::monotonic() + pause;
-        if std::mem::take(&mut self.settles_doubt) {
+        if std::mem::take(&mut self.doubted) {
             self.leave_out_unknown(&counts, handler);
         }
         let appeared = self.status.missing.iter().any(|topic| !missing.contains(topic));
@@ -202,7 +202,6 @@ impl KafkaSource {
     /// Kafka gives a static member that comes back what it had, also of a topic that was made anew
     /// with fewer partitions. Goes on with those that are there.
     fn leave_out_unknown(&mut self, counts: &[Option<i32>], handler: &mut dyn SourceHandler) {
-        self.doubted = false;
         let is_there =
             |at: &TopicPartition| counts[at.topic].is_none_or(|count| at.partition < count);
         if !self.resolving.iter().all(is_there) {

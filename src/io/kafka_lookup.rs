@@ -162,6 +162,9 @@ impl Worker {
                 }
                 Err(error) => {
                     let _ = self.outbox.send(failed(Asked::Resolve, &error));
+                    if is_unknown(&error) {
+                        let _ = self.outbox.send(self.counts());
+                    }
                 }
             }
             std::thread::sleep(PAUSE);
@@ -272,9 +275,13 @@ where
     Ok(i32::try_from(count).ok().filter(|&count| count > 0))
 }
 
+/// A partition was asked for that its topic does not have.
+fn is_unknown(error: &KafkaError) -> bool {
+    error.rdkafka_error_code() == Some(RDKafkaErrorCode::UnknownPartition)
+}
+
 fn failed(what: Asked, error: &KafkaError) -> Answer {
-    let code = error.rdkafka_error_code();
-    let unreachable = code.is_some_and(is_unreachable);
-    let unknown = code == Some(RDKafkaErrorCode::UnknownPartition);
+    let unreachable = error.rdkafka_error_code().is_some_and(is_unreachable);
+    let unknown = is_unknown(error);
     Answer::Failed { what, unreachable, unknown, reason: describe(error) }
 }

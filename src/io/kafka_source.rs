@@ -52,7 +52,6 @@ pub struct KafkaSource {
     pub(super) resolve_again_at: Option<Instant>,
     /// We were given a partition that is none: what the topics have decides, once it is known.
     pub(super) doubted: bool,
-    pub(super) settles_doubt: bool,
     pub(super) log_ends_asked: bool,
     pub(super) log_ends_due: Instant,
     pub(super) counts_asked: bool,
@@ -99,7 +98,6 @@ impl KafkaSource {
             resolving: Vec::new(),
             resolve_again_at: None,
             doubted: false,
-            settles_doubt: false,
             log_ends_asked: false,
             log_ends_due: now,
             counts_asked: false,
@@ -190,11 +188,8 @@ impl KafkaSource {
                 }
                 Answer::Failed { what, unreachable, unknown, reason } => {
                     match what {
-                        Asked::Resolve if unknown && !self.doubted => {
-                            self.doubted = true;
-                            self.counts_due = clock::monotonic();
-                        }
-                        Asked::Resolve => {}
+                        // What the topics have comes next, see `Worker::resolve`.
+                        Asked::Resolve => self.doubted |= unknown,
                         Asked::Ends => self.log_ends_asked = false,
                         Asked::Counts => {
                             self.counts_asked = false;
@@ -271,8 +266,6 @@ impl KafkaSource {
             self.log_ends_due = now + self.options.log_ends_every;
         }
         if !self.counts_asked && now >= self.counts_due {
-            // An answer to what was asked before the doubt does not settle it.
-            self.settles_doubt = self.doubted;
             self.lookup.ask(Job::Counts);
             self.counts_asked = true;
             self.counts_due = now + COUNTS_EVERY;
