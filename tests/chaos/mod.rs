@@ -373,7 +373,7 @@ fn run(settings: &Settings) -> (usize, Vec<String>) {
     let mut trouble = Trouble { random, broker, kills: 0, faults: Vec::new() };
     while trouble.kills < settings.kills && trouble.faults.len() < 5 {
         trouble.one_life(&mut installation, &mut topics);
-        if trouble.kills % 20 == 0 {
+        if trouble.kills.is_multiple_of(20) {
             eprintln!("{} kills, {} of {} records", trouble.kills, topics.sent, traffic.len());
         }
     }
