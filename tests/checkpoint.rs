@@ -6,6 +6,7 @@ pub mod damage;
 mod faulty_store;
 mod place;
 mod s3;
+mod writers;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -495,29 +496,4 @@ fn many_restarts_leave_one_claim_and_no_upload_behind() {
     assert_eq!(scratch.names(), [1, 2, 3, 4, 9]);
     assert!(!scratch.folder().join("00000000000000000005#1").exists());
     assert!(scratch.folder().join("mine#1").exists());
-}
-
-#[test]
-fn two_that_open_at_once_leave_exactly_one_writer() {
-    let memory = Arc::new(FaultyStore::new(InMemory::new()));
-    let store = Store::from_objects(memory.clone(), StoreOptions::default());
-    run(async {
-        let (slot, mut winner) = tokio::sync::oneshot::channel();
-        memory.next_put(Fault::Before(Box::new({
-            let store = store.clone();
-            move || {
-                Box::pin(async move {
-                    let (mut quick, _) = Lineage::open(&store, path()).await.unwrap();
-                    commit(&mut quick, Kind::Full, "quick").await.unwrap();
-                    slot.send(quick).ok();
-                })
-            }
-        })));
-        let (mut slow, restored) = Lineage::open(&store, path()).await.unwrap();
-        assert_eq!(text(&restored), "quick", "the claim failed, so it was read again");
-        let mut quick = winner.try_recv().unwrap();
-        let late = commit(&mut quick, Kind::Delta, "late").await;
-        assert!(matches!(late, Err(CommitError::Fenced { .. })), "{late:?}");
-        commit(&mut slow, Kind::Delta, "slow").await.unwrap();
-    });
 }

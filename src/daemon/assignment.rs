@@ -1,7 +1,7 @@
 //! How shards come and go with the assignment of partitions, and what the source tells.
 
 use super::durable::ShardCounters;
-use super::held::{Held, HeldMonitor, HeldShard};
+use super::held::{Held, HeldShard};
 use super::keeper::{RestoreError, restore_shard};
 use super::setup::group_layout;
 use crate::io::checkpoint::LineagePath;
@@ -65,12 +65,10 @@ impl SourceHandler for Held {
                 self.rebalances += 1;
                 self.fleet.fenced = None;
                 self.joined = true;
+                if self.replaced.assigned(partitions) {
+                    self.monitors.iter_mut().for_each(|held| held.changed |= held.owned);
+                }
                 for &(at, offset) in partitions {
-                    if self.replaced.assigned(at.topic, at.partition) {
-                        let group = self.intake.topic(at.topic).group;
-                        let of_group = |held: &&mut HeldMonitor| held.owned && held.group == group;
-                        self.monitors.iter_mut().filter(of_group).for_each(|h| h.changed = true);
-                    }
                     let key = self.shard_key(at);
                     let input = self.intake.topic(at.topic).input(at.partition);
                     if let Some(held) = self.shards.get_mut(&key) {

@@ -107,8 +107,8 @@ const SAVE_WITHIN: Duration = Duration::from_secs(20);
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 /// Checkpoints that nothing waits for take at most one part in so many of this thread's time.
 const CHECKPOINT_SHARE: u32 = 20;
-/// A checkpoint that failed is tried again after this, and then after twice as long each time, up to
-/// the most. What changed meanwhile goes with it, whole.
+/// A checkpoint that failed is tried again after this, and then after twice as long each time, up
+/// to the most. What changed meanwhile goes with it, whole.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(30);
 
@@ -207,6 +207,9 @@ impl Engine {
         self.held.settle_ownership();
         if self.held.fatal.is_some() {
             return;
+        }
+        if self.held.replaced.should_rejoin(started_at) {
+            self.source.rejoin();
         }
         let mut effects = Vec::new();
         self.held.advance(now, &mut effects);

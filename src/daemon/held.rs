@@ -275,7 +275,9 @@ impl Held {
     pub fn expect(&mut self, counts: &[Option<i32>]) {
         self.partition_counts = counts.to_vec();
         self.intake.expect(counts);
-        self.replaced.counts(counts);
+        if self.replaced.counts(counts) {
+            self.monitors.iter_mut().for_each(|held| held.changed |= held.owned);
+        }
         for held in &mut self.monitors {
             let spread = self.groups[held.group].spread;
             let partitions = self

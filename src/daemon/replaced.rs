@@ -4,14 +4,18 @@
 
 use super::intake::Intake;
 use crate::engine::state::{Part, SectionName};
-use crate::io::kafka::OutOfRange;
+use crate::io::clock;
+use crate::io::kafka::{OutOfRange, TopicPartition};
 use crate::io::telemetry::{Counter, OFFSETS_LOST, PARTITIONS_CHANGED, RECORDS_LOST, Telemetry};
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 /// Where a model's checkpoint keeps how many partitions its topics had. The number leaves room for
 /// sections before it.
 pub(super) const PARTITIONS: SectionName = Part::Monitor.at(18);
 
+/// The client notices by itself that a topic has grown while it runs; this is longer than it takes.
+const REJOIN_AFTER: Duration = Duration::from_secs(5);
 /// Sentences that are told at once; the others are in the log.
 const TOLD_MAX: usize = 3;
 /// Sentences that are kept, one a topic and kind.
@@ -31,11 +35,19 @@ struct Topic {
     group: usize,
     /// The most partitions that were ever read; `None` before the first time.
     known: Option<i32>,
+    growth: Option<Growth>,
     records_lost: Counter,
     retention: Counter,
     recreated: Counter,
     added: Counter,
     removed: Counter,
+}
+
+/// More partitions than were ever read.
+struct Growth {
+    partitions: i32,
+    since: Instant,
+    asked: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,6 +67,7 @@ impl Replaced {
             Topic {
                 group: role.group,
                 known: None,
+                growth: None,
                 records_lost: telemetry.counter(&RECORDS_LOST, &[&name]),
                 retention: lost("retention"),
                 recreated: lost("recreated"),
@@ -85,39 +98,79 @@ impl Replaced {
         self.topics[topic].known.is_some_and(|known| partition >= known)
     }
 
-    /// A partition is read from here on. True if that is news to the checkpoint.
-    pub fn assigned(&mut self, topic: usize, partition: i32) -> bool {
-        let added = self.is_added(topic, partition);
-        let state = &mut self.topics[topic];
-        let before = state.known;
-        // Other members may have partitions beyond ours: a topic that is new is known by its count.
-        state.known = before.map(|known| known.max(partition + 1));
-        if added {
-            let name = state.name.clone();
-            state.added.add(1);
-            tracing::warn!(
-                topic = name,
-                partition,
-                "the topic has grown: its new partition is read from its first record on; keys \
-                 move when a topic grows, so labels of older predictions may come in another \
-                 partition than these and then meet nothing"
-            );
-            let partitions = partition + 1;
-            let note = format!(
-                "topic {name} has grown to {partitions} partitions: labels of predictions made \
-                 before may lie in another partition and meet nothing"
-            );
-            self.note(topic, Change::Grown, note);
+    /// These partitions are read from here on. True if that is news to the checkpoint.
+    pub fn assigned(&mut self, partitions: &[(TopicPartition, i64)]) -> bool {
+        let mut news = false;
+        let added: Vec<TopicPartition> = partitions
+            .iter()
+            .map(|(at, _)| *at)
+            .filter(|at| self.is_added(at.topic, at.partition))
+            .collect();
+        for at in added {
+            self.grown(at);
         }
-        self.topics[topic].known != before
+        for (at, _) in partitions {
+            let topic = &mut self.topics[at.topic];
+            let known = topic.known.map(|known| known.max(at.partition + 1));
+            news |= topic.known != known;
+            topic.known = known;
+        }
+        news
     }
 
-    /// How many partitions the topics have now.
-    pub fn counts(&mut self, counts: &[Option<i32>]) {
+    fn grown(&mut self, at: TopicPartition) {
+        let topic = &self.topics[at.topic];
+        let name = topic.name.clone();
+        topic.added.add(1);
+        tracing::warn!(
+            topic = name,
+            partition = at.partition,
+            "the topic has grown: its new partition is read from its first record on; keys move \
+             when a topic grows, so labels of older predictions may come in another partition than \
+             these and then meet nothing"
+        );
+        let partitions = at.partition + 1;
+        let note = format!(
+            "topic {name} has grown to {partitions} partitions: labels of predictions made before \
+             may lie in another partition and meet nothing"
+        );
+        self.note(at.topic, Change::Grown, note);
+    }
+
+    /// Whether the group should be asked for a new assignment: Kafka gives a static member that
+    /// comes back what it had, and nobody looks whether topics have grown meanwhile. True once for
+    /// each number of partitions.
+    pub fn should_rejoin(&mut self, now: Instant) -> bool {
+        let mut due = false;
+        for topic in &mut self.topics {
+            let Some(growth) = &mut topic.growth else { continue };
+            if !growth.asked && now.duration_since(growth.since) >= REJOIN_AFTER {
+                let partitions = growth.partitions;
+                tracing::warn!(topic = topic.name, partitions, "the topic has grown: joining anew");
+                growth.asked = true;
+                due = true;
+            }
+        }
+        due
+    }
+
+    /// How many partitions the topics have now. True if that is news to the checkpoint.
+    pub fn counts(&mut self, counts: &[Option<i32>]) -> bool {
+        let mut news = false;
         for (at, count) in counts.iter().enumerate().take(self.topics.len()) {
             let topic = &mut self.topics[at];
             let Some(count) = *count else { continue };
-            let known = *topic.known.get_or_insert(count);
+            // All that a new topic has is no news; what others read counts as well as what we do.
+            let known = *topic.known.get_or_insert_with(|| {
+                news = true;
+                count
+            });
+            if count <= known {
+                topic.growth = None;
+            } else if topic.growth.as_ref().is_none_or(|growth| growth.partitions != count) {
+                let since = clock::monotonic();
+                topic.growth = Some(Growth { partitions: count, since, asked: false });
+            }
             if count >= known || self.notes.contains_key(&(at, Change::Shrunk)) {
                 continue;
             }
@@ -136,6 +189,7 @@ impl Replaced {
             );
             self.note(at, Change::Shrunk, note);
         }
+        news
     }
 
     /// The offset to continue from is not in the log.

@@ -201,8 +201,8 @@ pub fn kafka_settings(plan: &Plan) -> KafkaSettings {
     }
 }
 
-/// The layout that a lineage must have been written with to fit a plan. `None`: the plan has no such
-/// model or group.
+/// The layout that a lineage must have been written with to fit a plan. `None`: the plan has no
+/// such model or group.
 pub fn expected_layout(plan: &Plan, path: &LineagePath) -> Option<u128> {
     if path.is_model() {
         let at = plan.models.iter().position(|model| LineagePath::model(&model.name) == *path)?;

@@ -269,8 +269,8 @@ impl Store {
     }
 }
 
-/// Longer than the largest checkpoint takes at the least speed: the client's own limit counts bodies
-/// in, and would cut large uploads off.
+/// Longer than the largest checkpoint takes at the least speed: the client's own limit counts
+/// bodies in, and would cut large uploads off.
 const CLIENT_TIMEOUT: &str = "2h";
 
 /// Only what the builders know by these prefixes; the rest of the environment is none of theirs.

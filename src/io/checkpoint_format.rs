@@ -223,7 +223,7 @@ pub fn outline_of(head: &[u8], seq: u64) -> Option<Outline> {
     fields.u32();
     fields.u128();
     let (epoch, name) = (fields.u64(), fields.u64());
-    (fields.u64(), fields.u64(), fields.u64());
+    let (_base, _previous, _checksum) = (fields.u64(), fields.u64(), fields.u64());
     let plan_hash = fields.u128();
     let created_at = Timestamp(fields.u64() as i64);
     (name == seq).then_some(Outline { kind, epoch, plan_hash, created_at })

@@ -183,6 +183,9 @@ impl KafkaSource {
         }
         let pause = if missing.is_empty() { COUNTS_EVERY } else { COUNTS_EVERY_MISSING };
         self.counts_due = clock::monotonic() + pause;
+        if std::mem::take(&mut self.doubted) {
+            self.leave_out_unknown(&counts, handler);
+        }
         let appeared = self.status.missing.iter().any(|topic| !missing.contains(topic));
         let grown = missing.is_empty() && counts != self.status.partition_counts;
         self.status.missing = missing;
@@ -190,8 +193,31 @@ impl KafkaSource {
         if grown && self.options.membership == Membership::All {
             self.start_over(self.all_partitions(), handler);
         }
-        if appeared && self.options.membership == Membership::Group {
+        if appeared {
             // librdkafka would notice at its next refresh of all metadata.
+            self.rejoin();
+        }
+    }
+
+    /// Kafka gives a static member that comes back what it had, also of a topic that was made anew
+    /// with fewer partitions. Goes on with those that are there.
+    fn leave_out_unknown(&mut self, counts: &[Option<i32>], handler: &mut dyn SourceHandler) {
+        let is_there =
+            |at: &TopicPartition| counts[at.topic].is_none_or(|count| at.partition < count);
+        if !self.resolving.iter().all(is_there) {
+            let there: Vec<_> = self.resolving.iter().copied().filter(is_there).collect();
+            tracing::warn!(
+                given = self.resolving.len(),
+                there = there.len(),
+                "kafka gave us partitions that are not there"
+            );
+            self.resolve(there, handler);
+        }
+    }
+
+    /// Asks the group for a new assignment.
+    pub fn rejoin(&mut self) {
+        if self.options.membership == Membership::Group {
             let names: Vec<&str> = self.topics.iter().map(String::as_str).collect();
             if let Err(error) = self.consumer().subscribe(&names) {
                 self.note_error(&describe(&error));

@@ -50,6 +50,8 @@ pub struct KafkaSource {
     pub(super) resolving: Vec<TopicPartition>,
     /// The handler could not say where these start, and is asked again then.
     pub(super) resolve_again_at: Option<Instant>,
+    /// We were given a partition that is none: what the topics have decides, once it is known.
+    pub(super) doubted: bool,
     pub(super) log_ends_asked: bool,
     pub(super) log_ends_due: Instant,
     pub(super) counts_asked: bool,
@@ -95,6 +97,7 @@ impl KafkaSource {
             generation: 0,
             resolving: Vec::new(),
             resolve_again_at: None,
+            doubted: false,
             log_ends_asked: false,
             log_ends_due: now,
             counts_asked: false,
@@ -183,9 +186,10 @@ impl KafkaSource {
                     self.counts_asked = false;
                     self.take_counts(counts, handler);
                 }
-                Answer::Failed { what, unreachable, reason } => {
+                Answer::Failed { what, unreachable, unknown, reason } => {
                     match what {
-                        Asked::Resolve => {}
+                        // What the topics have comes next, see `Worker::resolve`.
+                        Asked::Resolve => self.doubted |= unknown,
                         Asked::Ends => self.log_ends_asked = false,
                         Asked::Counts => {
                             self.counts_asked = false;

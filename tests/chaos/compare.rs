@@ -7,29 +7,30 @@ use std::collections::BTreeMap;
 
 /// Families (by how they go on after `tidemark_`) that are about the process, the broker or the
 /// clock, and differ from run to run.
-const OF_THE_PROCESS: [&str; 22] = [
-    "consumer",
-    "checkpoint",
-    "snapshot",
-    "scrape",
-    "http",
-    "webhook",
-    "outbox",
-    "poll",
+const OF_THE_PROCESS: [&str; 23] = [
     "batch",
-    "records",
-    "bytes",
-    "kafka",
-    "config",
     "build",
-    "process",
+    "bytes",
+    "checkpoint",
+    "config",
+    "consumer",
     "dead",
-    "series",
-    "offsets",
-    "partitions",
-    "ready",
     "engine",
+    "http",
+    "kafka",
+    "offsets",
+    "outbox",
+    "partitions",
+    "poll",
+    "process",
+    "read",
+    "ready",
+    "records",
     "reload",
+    "scrape",
+    "series",
+    "snapshot",
+    "webhook",
 ];
 
 /// Counts, and quotients as they were written, by name.

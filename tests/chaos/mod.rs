@@ -373,13 +373,18 @@ fn run(settings: &Settings) -> (usize, Vec<String>) {
     let mut trouble = Trouble { random, broker, kills: 0, faults: Vec::new() };
     while trouble.kills < settings.kills && trouble.faults.len() < 5 {
         trouble.one_life(&mut installation, &mut topics);
-        if trouble.kills % 20 == 0 {
+        if trouble.kills.is_multiple_of(20) {
             eprintln!("{} kills, {} of {} records", trouble.kills, topics.sent, traffic.len());
         }
     }
     let Trouble { broker, kills, faults: mut differences, .. } = trouble;
     while topics.send_next(broker.broker()) {}
     let answer = topics.answer(broker.broker(), installation.home());
+    let sizes = ["windows", "requests", "prediction_rows", "label_rows"]
+        .map(|section| answer[section].as_object().map_or(0, serde_json::Map::len));
+    eprintln!("the answer has {sizes:?} windows, requests, outcomes of either side");
+    let enough = sizes[0] > 400 && sizes[1] > 3 && sizes[2] >= 7 && sizes[3] >= 7;
+    assert!(enough, "too little happens in this traffic: {sizes:?}");
     let disturbed = settle(&mut installation, &receiver, &answer);
     let calm_receiver = Receiver::start(0);
     let mut calm = Installation::new(&topics.config(broker.broker(), &calm_receiver));

@@ -149,7 +149,7 @@ impl Maker {
         );
         self.send(moments[1], false, partition, Some("{\"id\": \"cut".to_owned()));
         self.send(moments[2], true, partition, Some("{\"id\": \"no-label\"}".to_owned()));
-        self.send(moments[3], number % 2 == 0, partition, None);
+        self.send(moments[3], number.is_multiple_of(2), partition, None);
         let ahead = moments[4] + FUTURE_TOLERANCE + HOUR;
         let future = prediction(&format!("future-{number}"), ahead, "v1", 0.5, "FR");
         self.send(moments[4], false, partition, Some(future));

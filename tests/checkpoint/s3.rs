@@ -46,7 +46,6 @@ fn s3_keeps_fences_restores_and_collects_as_a_directory_does() {
         assert_eq!(files.len(), 4, "{files:?}");
         assert_eq!(listing.others_count, 0);
         // The zombie's next name is free again.
-        let (mut zombie, _) = (zombie, ());
         let late = commit(&mut zombie, Kind::Full, "zombie").await;
         assert!(matches!(late, Err(CommitError::Fenced { .. })), "{late:?}");
         assert_eq!(text(&Lineage::read(&store, &path()).await.unwrap()), "full9 delta");
@@ -56,7 +55,7 @@ fn s3_keeps_fences_restores_and_collects_as_a_directory_does() {
 #[test]
 fn a_large_checkpoint_comes_back_as_it_was() {
     let store = store("large", S3::shared().settings(), options());
-    let body: Vec<u8> = (0..20_000_000u32).map(|at| (at * 7 >> 3) as u8).collect();
+    let body: Vec<u8> = (0..20_000_000u32).map(|at| ((at * 7) >> 3) as u8).collect();
     run(async {
         let (mut lineage, _) = Lineage::open(&store, path()).await.unwrap();
         let sections = vec![(tidemark::io::checkpoint::SectionId(3), body.clone().into())];

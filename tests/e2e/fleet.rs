@@ -13,6 +13,7 @@ use tidemark::engine::time::{Span, Timestamp};
 use tidemark::io::clock;
 
 const PARTITIONS: i32 = 8;
+const DELIVERED: &str = "tidemark_outbox_delivered_total";
 
 /// Members that share a group, a state and a receiver.
 struct Fleet {
@@ -106,7 +107,12 @@ fn wait_for(members: &[&Running], there: impl Fn(&Scrape) -> bool) -> BTreeMap<S
             for (member, scrape) in members.iter().zip(&scrapes) {
                 println!("{}\n{}", numbers(scrape).len(), member.log());
             }
-            panic!("the numbers never came: {:?}", owners.iter().map(|o| numbers(o)).next());
+            let told = |owner: &&Scrape| {
+                let sum = |family| owner.sum(family, &[]);
+                (labelled(owner), sum("tidemark_policy_decisions_total"), sum(DELIVERED))
+            };
+            let told: Vec<_> = owners.iter().map(told).collect();
+            panic!("the numbers never came: labels, decisions and requests are {told:?}");
         }
         std::thread::sleep(Duration::from_millis(100));
     }
@@ -117,7 +123,7 @@ fn complete(count: i64) -> impl Fn(&Scrape) -> bool {
     move |scrape| {
         labelled(scrape) == 400.0 * count as f64
             && scrape.sum("tidemark_policy_decisions_total", &[]) == count as f64
-            && scrape.sum("tidemark_outbox_delivered_total", &[]) == 1.0
+            && scrape.sum(DELIVERED, &[]) == 1.0
     }
 }
 

@@ -11,11 +11,9 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use tidemark::engine::time::{Span, Timestamp};
+use tidemark::io::clock;
 
 const NEWEST: &str = "v1";
-/// So that it stays the same: event times are those of one day.
-const START: Timestamp = Timestamp::from_secs(1_790_000_000);
-
 fn golden() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/checkpoint/golden")
 }
@@ -44,12 +42,16 @@ fn show(state: &Path, config: &Path) -> Value {
     serde_json::from_str(&text).expect("JSON")
 }
 
+fn config(toy: &Toy) -> String {
+    toy.config("", MORE).replace("idle_after: 1s", "idle_after: 7d")
+}
+
 /// A state with something of everything: pairs, corrections, rows that wait on both sides, deltas.
 fn write(folder: &Path) {
     let toy = Toy::create(shared(), 2);
-    let mut installation = Installation::new(&toy.config("", MORE));
+    let mut installation = Installation::new(&config(&toy));
     let daemon = installation.start();
-    let start = START.floor(WINDOW, Timestamp(0));
+    let start = (clock::now() - Span::from_hours(1)).floor(WINDOW, Timestamp(0));
     for window in 0..3 {
         let mut rows = toy.window(start + Span(WINDOW.0 * window), 20, Some(3));
         let last = start + Span(WINDOW.0 * (window + 1)) - Span::from_secs(1);
@@ -65,7 +67,7 @@ fn write(folder: &Path) {
     assert!(daemon.stop().success());
     let _ = std::fs::remove_dir_all(folder);
     copy(&installation.home().join("state"), &folder.join("state"));
-    let config = toy.config("", MORE).replace("@LISTEN", "127.0.0.1:0");
+    let config = config(&toy).replace("@LISTEN", "127.0.0.1:0");
     // Nobody is there to be asked.
     let config = config.replace(&shared().bootstrap(), "127.0.0.1:1");
     std::fs::write(folder.join("tidemark.yaml"), config).expect("our folder");

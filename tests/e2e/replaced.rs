@@ -1,5 +1,5 @@
-//! Topics that are no longer what the state was made from: each change is told, counted, and handled
-//! by its rule; none is skipped in silence.
+//! Topics that are no longer what the state was made from: each change is told, counted, and
+//! handled by its rule; none is skipped in silence.
 
 use crate::e2e::daemon::{Installation, Running};
 use crate::e2e::toy::{Rows, Toy, WINDOW};
@@ -17,6 +17,11 @@ fn pairs(scrape: &Scrape) -> f64 {
     scrape.sum("tidemark_labeled_predictions_total", &[])
 }
 
+/// Rows an hour old come after the topics were idle: they must wait for each other all the same.
+fn config(toy: &Toy) -> String {
+    toy.config("", "").replace("idle_after: 1s", "idle_after: 2h")
+}
+
 fn wait_for_pairs(daemon: &Running, count: f64) -> Scrape {
     daemon.wait_for(&format!("{count} pairs"), |scrape| pairs(scrape) == count)
 }
@@ -31,7 +36,7 @@ fn records_that_retention_took_before_they_were_read_are_counted_and_told() {
     let toy = Toy::create(shared(), 1);
     let start = an_hour_ago();
     toy.produce(shared(), &toy.window(start, 60, Some(3)));
-    let mut installation = Installation::new(&toy.config("", ""));
+    let mut installation = Installation::new(&config(&toy));
     let daemon = installation.start();
     wait_for_pairs(&daemon, 60.0);
     assert!(daemon.stop().success());
@@ -60,7 +65,7 @@ fn a_topic_made_anew_with_fewer_records_is_read_from_its_start_and_told() {
     let toy = Toy::create(shared(), 1);
     let start = an_hour_ago();
     toy.produce(shared(), &toy.window(start, 60, Some(3)));
-    let mut installation = Installation::new(&toy.config("", ""));
+    let mut installation = Installation::new(&config(&toy));
     let daemon = installation.start();
     wait_for_pairs(&daemon, 60.0);
     assert!(daemon.stop().success());
@@ -90,7 +95,7 @@ fn to_partition(rows: Rows, partition: i32) -> Rows {
 fn a_partition_that_came_later_is_read_from_its_start_even_if_all_began_at_the_end() {
     let toy = Toy::create(shared(), 1);
     let start = an_hour_ago();
-    let config = toy.config("", "").replace("start: earliest", "start: latest");
+    let config = config(&toy).replace("start: earliest", "start: latest");
     let mut installation = Installation::new(&config);
     let daemon = installation.start();
     daemon.wait_until_ready();
@@ -132,7 +137,7 @@ fn a_partition_that_came_later_is_read_from_its_start_even_if_all_began_at_the_e
 fn a_configuration_that_does_not_fit_the_state_is_refused_and_says_what_changed() {
     let toy = Toy::create(shared(), 1);
     toy.produce(shared(), &toy.window(an_hour_ago(), 60, Some(3)));
-    let config = toy.config("", "");
+    let config = config(&toy);
     let mut installation = Installation::new(&config);
     let daemon = installation.start();
     wait_for_pairs(&daemon, 60.0);

@@ -16,6 +16,11 @@ fn an_hour_ago() -> Timestamp {
     (clock::now() - Span::from_hours(1)).floor(WINDOW, Timestamp(0))
 }
 
+/// Rows an hour old come after the topics were idle: they must wait for each other all the same.
+fn config(toy: &Toy) -> String {
+    toy.config("", "").replace("idle_after: 1s", "idle_after: 2h")
+}
+
 fn wait_for_pairs(daemon: &Running, count: f64) -> Scrape {
     daemon.wait_for(&format!("{count} pairs"), |scrape| {
         scrape.sum("tidemark_labeled_predictions_total", &[]) == count
@@ -26,7 +31,7 @@ fn wait_for_pairs(daemon: &Running, count: f64) -> Scrape {
 fn on_s3(toy: &Toy, proxy: &Proxy, bucket: &str) -> Installation {
     S3::shared().create_bucket(bucket);
     let url = format!("s3://{bucket}/tidemark");
-    let config = toy.config("", "").replace("file://@HOME/state", &url);
+    let config = config(toy).replace("file://@HOME/state", &url);
     Installation::new(&config).with_environment(proxy.settings())
 }
 
@@ -82,7 +87,7 @@ fn a_full_disk_stops_no_reading_and_costs_no_number() {
     let Some(disk) = SmallDisk::mount("2m") else { return };
     let toy = Toy::create(shared(), 2);
     let start = an_hour_ago();
-    let config = toy.config("", "").replace("file://@HOME/state", &disk.url());
+    let config = config(&toy).replace("file://@HOME/state", &disk.url());
     let mut installation = Installation::new(&config);
     let daemon = installation.start();
     toy.produce(shared(), &toy.window(start, 60, Some(3)));
@@ -120,9 +125,12 @@ fn json(arguments: &[&str]) -> (Option<i32>, Value) {
 fn tidemark_state_shows_what_is_there_and_finds_what_is_damaged() {
     let toy = Toy::create(shared(), 2);
     toy.produce(shared(), &toy.window(an_hour_ago(), 60, Some(3)));
-    let mut installation = Installation::new(&toy.config("", ""));
+    let mut installation = Installation::new(&config(&toy));
     let daemon = installation.start();
     wait_for_pairs(&daemon, 60.0);
+    // Something to fall back from.
+    toy.produce(shared(), &toy.window(an_hour_ago() + WINDOW, 60, Some(3)));
+    wait_for_pairs(&daemon, 120.0);
     let config = installation.config_file().display().to_string();
     let from = ["-c", config.as_str()];
     // A daemon that runs is not disturbed.
@@ -146,11 +154,12 @@ fn tidemark_state_shows_what_is_there_and_finds_what_is_damaged() {
     let inputs =
         || shards.iter().flat_map(|one| one["shard"]["inputs"].as_array().expect("inputs"));
     let sum = |name: &str| inputs().filter_map(|one| one[name].as_u64()).sum::<u64>();
-    assert_eq!((sum("rows_read"), sum("next_offset")), (120, 120), "{shown}");
-    let held = |name: &str| -> u64 {
-        shards.iter().filter_map(|one| one["shard"]["models"][0][name].as_u64()).sum()
-    };
-    assert_eq!((held("pending"), held("labelled")), (0, 60), "{shown}");
+    assert_eq!((sum("rows_read"), sum("next_offset")), (240, 240), "{shown}");
+    let model = |one: &Value| one["shard"]["models"][0].clone();
+    let matched: u64 =
+        shards.iter().filter_map(|one| model(one)["outcomes"]["matched"].as_u64()).sum();
+    assert_eq!(matched, 120, "{shown}");
+    assert!(shards.iter().all(|one| model(one)["pending"] == 0), "{shown}");
     assert!(shards.iter().all(|one| one["restore"]["fits"] == true), "{shown}");
     let (code, text) = state(&["show", from[0], from[1]]);
     assert_eq!(code, Some(0));
@@ -173,7 +182,7 @@ fn tidemark_state_shows_what_is_there_and_finds_what_is_damaged() {
     assert_eq!((code, &verdict["whole"]), (Some(1), &Value::Bool(false)));
     // The daemon restores what it says, and counts the damage.
     let daemon = installation.start();
-    let scrape = wait_for_pairs(&daemon, 60.0);
+    let scrape = wait_for_pairs(&daemon, 120.0);
     assert_eq!(scrape.sum("tidemark_checkpoint_files_damaged_total", &[]), 1.0);
     assert!(daemon.stop().success());
 }

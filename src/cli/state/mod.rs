@@ -30,7 +30,7 @@ pub struct StateArgs {
 
 #[derive(Subcommand)]
 enum Command {
-    /// List lineages: files, bytes, the newest checkpoint's number, epoch and age. Reads heads only.
+    /// List lineages: files, bytes, the newest checkpoint's number, epoch and age.
     Ls(Ls),
     /// Show what a lineage holds, and what a restore would choose and why. Verifies what it reads.
     Show(Show),

@@ -75,8 +75,8 @@ fn show_shard(out: &mut String, shard: &Shard) {
         line(
             out,
             format_args!(
-                "  {side} {topic}, partition {partition}: next offset {next}, newest event {newest}, \
-                 {rows_read} rows read, {rows_refused} refused"
+                "  {side} {topic}, partition {partition}: next offset {next}, newest event \
+                 {newest}, {rows_read} rows read, {rows_refused} refused"
             ),
         );
     }

@@ -113,8 +113,8 @@ pub fn state(check: &mut Check<'_>, config: &Config) -> Option<StatePlan> {
         None if REMOTE.iter().any(|scheme| url.strip_prefix(scheme).is_some_and(is_bucket)) => {}
         None => {
             let message = format!(
-                "{} is not a store; write file:///directory, s3://bucket/prefix, gs://bucket/prefix \
-                 or az://container/prefix",
+                "{} is not a store; write file:///directory, s3://bucket/prefix, \
+                 gs://bucket/prefix or az://container/prefix",
                 quoted(&url)
             );
             check.fault("state.url", message);
