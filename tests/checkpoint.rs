@@ -4,6 +4,7 @@
 
 pub mod damage;
 mod faulty_store;
+mod follow;
 mod place;
 mod s3;
 mod writers;

@@ -365,6 +365,9 @@ impl Engine {
         if !status.assigned {
             return not_ready("waiting for the assignment of partitions".to_owned());
         }
+        if let Some(fault) = self.held.fleet.faults.values().next() {
+            return not_ready(format!("the state of another member cannot be followed: {fault}"));
+        }
         match self.held.replaced.sentence() {
             Some(sentence) => Readiness::ReadyBut(sentence),
             None => Readiness::Ready,

@@ -190,6 +190,11 @@ impl Model<'_> {
         let pending: u64 =
             self.held.partials(self.model).iter().map(|partial| partial.pending).sum();
         builder.sample(&PENDING_PREDICTIONS, &[name], pending as f64);
+        let expected = self.held.monitors[self.model].monitor.expected_shards;
+        if expected != usize::MAX {
+            let here = self.held.partials(self.model).len();
+            builder.sample(&SHARDS_MISSING, &[name], expected.saturating_sub(here) as f64);
+        }
         if let Some(share) = self.held.copartition_mismatch(self.model) {
             builder.sample(&COPARTITION_MISMATCH, &[name], share);
         }

@@ -164,6 +164,9 @@ families! {
     COPARTITION_MISMATCH Gauge Snapshot "copartition_mismatch_ratio" ["model"]
         "Share of sampled ids whose label lies in another partition than their prediction.";
 
+    SHARDS_MISSING Gauge Snapshot "missing_shards" ["model"]
+        "Partitions whose state the model's owner lacks; its windows wait for them.";
+
     // Rows: where they ended. Values of the last durable checkpoint.
     ROWS_READ Counter Snapshot "rows_read_total" ["topic"]
         "Rows read: the sum of all outcomes plus pending predictions and waiting labels.";
