@@ -1,5 +1,6 @@
 //! Which reference profile each version's windows are compared with, and the bins it gives.
 
+use super::cbpe::Estimator;
 use super::reference::Profile;
 use super::sketch::feature::FeatureLayout;
 use super::spec::{ModelSpec, Task};
@@ -14,6 +15,8 @@ pub struct ProfileLayout {
     pub features: Vec<Option<FeatureLayout>>,
     pub score: Option<FeatureLayout>,
     pub classes: Option<FeatureLayout>,
+    /// `None` where the profile has no calibration for the model's task.
+    pub estimator: Option<Estimator>,
 }
 
 /// A model's layouts: its default profile's, and those of versions with a profile of their own.
@@ -46,6 +49,15 @@ impl Layouts {
     }
 }
 
+impl Layouts {
+    /// What a version's estimates before labels are made with. Another version's calibration says
+    /// nothing of this one's scores.
+    pub fn estimator(&self, version: &str) -> Option<&Estimator> {
+        let (layout, own) = self.of(version);
+        layout.estimator.as_ref().filter(|_| own)
+    }
+}
+
 impl ProfileLayout {
     fn new(model: &ModelSpec, profile: Option<&Arc<Profile>>) -> Self {
         let Some(profile) = profile else {
@@ -54,6 +66,7 @@ impl ProfileLayout {
                 features: model.features.iter().map(|_| None).collect(),
                 score: None,
                 classes: None,
+                estimator: None,
             };
         };
         let features = model
@@ -72,6 +85,7 @@ impl ProfileLayout {
             .predicted_classes
             .as_ref()
             .and_then(|reference| FeatureLayout::classes(reference, &model.task));
-        Self { profile: Some(Arc::clone(profile)), features, score, classes }
+        let estimator = Estimator::new(profile, &model.task);
+        Self { profile: Some(Arc::clone(profile)), features, score, classes, estimator }
     }
 }

@@ -1,5 +1,6 @@
 //! Pure decisions: no async, no I/O, no clock, no randomness; imports nothing else of ours.
 
+pub mod cbpe;
 pub mod copartition;
 pub mod counters;
 pub mod detector;
@@ -15,6 +16,7 @@ pub mod layouts;
 pub mod metric;
 pub mod model_shard;
 pub mod monitor;
+pub mod nowcasts;
 pub mod outbox;
 pub mod outcome;
 pub mod outputs;

@@ -4,12 +4,13 @@
 //! windows over them are final they roll up into the next level's, feature sketches go when the
 //! last window over them has closed, and a pane goes when its last window is final.
 
+use super::cbpe::Estimator;
 use super::event::{ClassCode, PredictionBatch};
 use super::labels::Contribution;
 use super::layouts::ProfileLayout;
 use super::score::Resolution;
 use super::sketch::feature::{FeatureSketch, merge_features};
-use super::sketch::{PerformanceCells, Sign, Sketch};
+use super::sketch::{ExpectedCells, ExpectedRow, PerformanceCells, Sign, Sketch};
 use super::sketch::{ScoreCells, ScoredPrediction, Terms};
 use super::slice::SliceKey;
 use super::spec::Task;
@@ -55,6 +56,17 @@ pub struct VersionPane {
     pub slices: Vec<(SliceKey, SlicePane)>,
     /// First and last Kafka offset of the predictions, by partition.
     pub offsets: Vec<(i32, i64, i64)>,
+    /// The whole model's predictions as they are expected to turn out; `None` without a calibration.
+    /// A section of its own in the checkpoint.
+    #[serde(skip)]
+    pub expected: Option<Box<ExpectedCells>>,
+}
+
+/// A prediction made ready for the sums of expectations.
+#[derive(Clone, Copy, Debug)]
+pub struct Expecting<'a> {
+    pub estimator: &'a Estimator,
+    pub row: &'a ExpectedRow,
 }
 
 /// All versions of a model within a stretch of event time.
@@ -158,7 +170,22 @@ impl VersionPane {
         &mut self.slices[at].1
     }
 
+    fn expected_mut(&mut self, shape: &PaneShape, estimator: &Estimator) -> &mut ExpectedCells {
+        self.expected.get_or_insert_with(|| Box::new(estimator.cells(shape.weighted)))
+    }
+
+    /// Adds the expectations of other panes.
+    pub fn merge_expected(&mut self, other: &ExpectedCells) {
+        match &mut self.expected {
+            Some(mine) => mine.merge(other),
+            None => self.expected = Some(Box::new(other.clone())),
+        }
+    }
+
     fn merge(&mut self, shape: &PaneShape, other: &Self, stages: &[usize]) {
+        if let Some(theirs) = &other.expected {
+            self.merge_expected(theirs);
+        }
         merge_features(&mut self.features, &other.features);
         self.score.merge(&other.score);
         self.classes.merge(&other.classes);
@@ -284,10 +311,14 @@ impl PaneStore {
         version: u16,
         slices: impl Iterator<Item = SliceKey>,
         prediction: &ScoredPrediction,
+        expecting: Option<Expecting<'_>>,
         sign: Sign,
     ) {
         let (shape, pane) = self.touch(key, true);
         let pane = pane.version_mut(version);
+        if let Some(Expecting { estimator, row }) = expecting {
+            pane.expected_mut(shape, estimator).add(row, sign);
+        }
         for slice in std::iter::once(SliceKey::WHOLE).chain(slices) {
             let slice = pane.slice_mut(shape, slice);
             match sign {
@@ -342,6 +373,7 @@ impl PaneStore {
         version: u16,
         slices: impl Iterator<Item = SliceKey> + Clone,
         event_time: Timestamp,
+        expecting: Option<Expecting<'_>>,
         contributions: impl Iterator<Item = (Contribution, Terms)>,
     ) {
         let mut scratch = std::mem::take(&mut self.scratch);
@@ -351,6 +383,9 @@ impl PaneStore {
         for (contribution, terms) in contributions {
             let stage = scratch.stages.get(contribution.stage).copied().unwrap_or(0);
             let sign = if contribution.add { Sign::Add } else { Sign::Remove };
+            if let Some(Expecting { estimator, row }) = expecting {
+                pane.expected_mut(shape, estimator).label(row, sign);
+            }
             for slice in std::iter::once(SliceKey::WHOLE).chain(slices.clone()) {
                 pane.slice_mut(shape, slice).stage(shape, slice, stage).add_terms(&terms, sign);
             }
@@ -458,6 +493,14 @@ impl PaneStore {
             None => {
                 self.panes.remove(&key);
             }
+        }
+    }
+
+    /// Puts back the expectations of a pane that has just been put back.
+    pub fn restore_expected(&mut self, key: PaneKey, expected: Vec<(u16, ExpectedCells)>) {
+        let Some(slot) = self.panes.get_mut(&key) else { return };
+        for (version, cells) in expected {
+            slot.pane.version_mut(version).expected = Some(Box::new(cells));
         }
     }
 

@@ -9,8 +9,9 @@ use super::model_shard::{ModelShard, Partial};
 use super::outcome::LabelTally;
 use super::outcome::PredictionTally;
 use super::outputs::Ranked;
-use super::pane::{Pane, PaneKey, Released};
+use super::pane::{Pane, PaneKey, Released, VersionPane};
 use super::shard::{Input, InputKey, Shard, Side};
+use super::sketch::ExpectedCells;
 use super::spec::Task;
 use super::table::{Keyed, sort_by_table};
 use super::time::Timestamp;
@@ -50,6 +51,9 @@ pub enum Part {
     Waiting = 4,
     /// A monitor's memory, with the outbox.
     Monitor = 5,
+    /// What a model's predictions in its panes are expected to turn out as. Absent in checkpoints of
+    /// before there were estimates.
+    Expected = 6,
 }
 
 impl Part {
@@ -74,6 +78,7 @@ impl SectionName {
             3 => Part::Panes,
             4 => Part::Waiting,
             5 => Part::Monitor,
+            6 => Part::Expected,
             _ => return None,
         };
         Some(Self { part, index: number as u16 })
@@ -89,6 +94,7 @@ impl fmt::Display for SectionName {
             Part::Panes => "panes",
             Part::Waiting => "waiting",
             Part::Monitor => return f.write_str("monitor"),
+            Part::Expected => "expected",
         };
         write!(f, "{part}/{}", self.index)
     }
@@ -173,7 +179,12 @@ impl Shard {
         for (at, model) in self.models.iter_mut().enumerate() {
             sections.push(section(Part::Model.at(at), &ModelHead::of(&model.partial)));
             sections.push(section(Part::Join.at(at), &model.changed_rows(kind)));
-            sections.push(section(Part::Panes.at(at), &model.panes(kind)));
+            let panes = model.panes(kind);
+            sections.push(section(Part::Panes.at(at), &panes));
+            let expected = expected(&panes);
+            if !expected.is_empty() {
+                sections.push(section(Part::Expected.at(at), &expected));
+            }
         }
         for (at, waiting) in self.waiting.iter_mut().enumerate() {
             let ids = waiting.changed_ids(kind == SnapshotKind::Full, read_to(&self.inputs, at));
@@ -202,6 +213,13 @@ impl Shard {
             for (key, pane) in panes {
                 model.partial.panes.restore(key, pane);
             }
+            let at = Part::Expected.at(at);
+            if sections.iter().any(|section| section.id == at) {
+                let expected: Vec<(PaneKey, Vec<(u16, ExpectedCells)>)> = read(sections, at)?;
+                for (key, cells) in expected {
+                    model.partial.panes.restore_expected(key, cells);
+                }
+            }
             for row in rows {
                 model.restore_rows(row);
             }
@@ -222,6 +240,20 @@ impl Shard {
         }
         Ok(())
     }
+}
+
+/// The expectations of these panes, by version.
+fn expected(panes: &[(PaneKey, Option<Pane>)]) -> Vec<(PaneKey, Vec<(u16, &ExpectedCells)>)> {
+    let mut all = Vec::new();
+    for (key, pane) in panes {
+        let versions: &[(u16, VersionPane)] = pane.as_ref().map_or(&[], |pane| &pane.versions);
+        let held = versions.iter().filter_map(|(at, pane)| Some((*at, pane.expected.as_deref()?)));
+        let held: Vec<_> = held.collect();
+        if !held.is_empty() {
+            all.push((*key, held));
+        }
+    }
+    all
 }
 
 impl ModelHead {

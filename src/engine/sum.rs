@@ -4,7 +4,7 @@ use super::metric::Metric;
 use super::model_shard::Partial;
 use super::pane::{Pane, PaneKey, VersionPane, stages_seen};
 use super::sketch::feature::{FeatureSketch, merge_features};
-use super::sketch::{PerformanceCells, Sketch};
+use super::sketch::{ExpectedCells, PerformanceCells, Sketch};
 use super::slice::SliceKey;
 use super::time::Timestamp;
 use std::collections::BTreeMap;
@@ -84,6 +84,20 @@ pub fn whole(shards: &[&Partial], range: Range<'_>, judgement: Option<usize>) ->
     }
     sum.cells = sum.cells.filter(|cells| !cells.is_empty());
     sum
+}
+
+/// A window's predictions as they are expected to turn out. `None` if that is not known of each of
+/// them: without a calibration, without a score, or from before there were estimates.
+pub fn expected(shards: &[&Partial], range: Range<'_>) -> Option<ExpectedCells> {
+    let mut sum = VersionPane::default();
+    let mut predictions = 0;
+    for (_, _, pane, _) in panes(shards, range) {
+        predictions += pane.slice(SliceKey::WHOLE).map_or(0, |slice| slice.predictions);
+        if let Some(expected) = &pane.expected {
+            sum.merge_expected(expected);
+        }
+    }
+    sum.expected.filter(|sum| sum.rows() == (predictions, 0)).map(|sum| *sum)
 }
 
 /// Every slice of a window, with every label known so far; the whole model first.

@@ -1,6 +1,7 @@
 //! The model's performance on the data, and the classes that it predicts there.
 
 use super::build::TargetColumns;
+use super::calibrate::{CalibrationRows, Fitted};
 use super::cell::Cell;
 use super::column::ColumnScan;
 use super::task::Targets;
@@ -28,6 +29,7 @@ pub(super) struct Baseline {
     by_threshold: [u64; 2],
     /// Labelled rows without a prediction that could be compared.
     pub left_out: u64,
+    scored: CalibrationRows,
 }
 
 impl Baseline {
@@ -41,6 +43,7 @@ impl Baseline {
             labels_are_numbers: only_numbers(targets.label),
             by_threshold: [0, 0],
             left_out: 0,
+            scored: CalibrationRows::default(),
         }
     }
 
@@ -61,7 +64,10 @@ impl Baseline {
             return;
         }
         match self.outcome(score, prediction, label, weight) {
-            Some(outcome) => self.cells.add(&outcome, Sign::Add),
+            Some(outcome) => {
+                self.scored.add(&outcome);
+                self.cells.add(&outcome, Sign::Add);
+            }
             None => self.left_out += 1,
         }
     }
@@ -124,6 +130,11 @@ impl Baseline {
         categories.sort_by(|a, b| b.count.cmp(&a.count).then(a.value.cmp(&b.value)));
         (!categories.is_empty())
             .then_some(Distribution::Categorical(CategoricalReference { categories, other: 0 }))
+    }
+
+    /// How scores came true.
+    pub(super) fn calibration(&mut self, trained_on: bool) -> Fitted {
+        std::mem::take(&mut self.scored).finish(&self.task, trained_on)
     }
 
     /// Every metric of the task that is defined on the rows.

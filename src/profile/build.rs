@@ -2,6 +2,7 @@
 
 use super::args::ProfileArgs;
 use super::baseline::Baseline;
+use super::calibrate::Fitted;
 use super::cell::{Cell, printable};
 use super::column::{ColumnScan, Kind};
 use super::count::ColumnCount;
@@ -343,11 +344,19 @@ fn assemble(
     input: &Input,
     scan: &Scan,
     features: &[Feature],
-    counted: Counted,
+    mut counted: Counted,
     task: Option<Task>,
 ) -> (Profile, LeftOut) {
+    let calibration = match &mut counted.baseline {
+        Some(baseline) => baseline.calibration(args.trained_on),
+        None => Fitted::Nothing,
+    };
     let mut left_out = LeftOut {
         columns: Vec::new(),
+        calibration: match &calibration {
+            Fitted::Refused(why) => Some(why.clone()),
+            Fitted::Nothing | Fitted::Reference(_) => None,
+        },
         rows: counted.baseline.as_ref().map_or(0, |baseline| baseline.left_out),
     };
     for (column, name) in input.names.iter().enumerate() {
@@ -398,6 +407,10 @@ fn assemble(
         label_classes: label.clone().and_then(categorical),
         label_values: label.and_then(numeric),
         baseline: counted.baseline.as_ref().map(Baseline::finish).unwrap_or_default(),
+        calibration: match calibration {
+            Fitted::Reference(reference) => Some(reference),
+            Fitted::Nothing | Fitted::Refused(_) => None,
+        },
         content_hash: String::new(),
     };
     (profile, left_out)

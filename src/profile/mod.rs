@@ -10,6 +10,7 @@
 mod args;
 mod baseline;
 mod build;
+mod calibrate;
 pub(crate) mod cell;
 mod column;
 mod count;

@@ -94,6 +94,7 @@ fn income() -> Profile {
         label_classes: None,
         label_values: None,
         baseline: BTreeMap::from([("accuracy".to_owned(), accuracy)]),
+        calibration: None,
         content_hash: "sha256:7".to_owned(),
     }
 }

@@ -388,6 +388,7 @@ fn reference(spec: &mut ModelSpec, words: &mut Words<'_>) -> Result<(), String> 
         label_classes: None,
         label_values: None,
         baseline,
+        calibration: None,
         content_hash: "sha256:0".into(),
     });
     match version {

@@ -99,6 +99,7 @@ fn profile(size: Size) -> Profile {
         label_classes: None,
         label_values: None,
         baseline: std::collections::BTreeMap::new(),
+        calibration: None,
         content_hash: "sha256:0".into(),
     }
 }

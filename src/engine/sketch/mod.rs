@@ -5,6 +5,7 @@
 
 mod binary;
 mod calibration;
+mod expected;
 pub mod feature;
 mod moments;
 mod multiclass;
@@ -16,6 +17,7 @@ mod weighting;
 
 pub use binary::{BinaryCells, BinaryOutcome, BinaryTerms, ScoreBin};
 pub use calibration::{CALIBRATION_BINS, CalibrationBin};
+pub use expected::{Expected, ExpectedBin, ExpectedCells, ExpectedRow, Probabilities};
 pub use moments::Spread;
 pub use multiclass::{
     CLASSES_MAX, MulticlassCells, MulticlassOutcome, MulticlassTerms, ProbabilityTerms,

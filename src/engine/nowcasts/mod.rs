@@ -1,0 +1,203 @@
+//! What a model's windows were estimated to be before their labels came, and how well the estimates
+//! did when they had come.
+//!
+//! Bounded: the newest windows of each size as in `history`, [`GRADED_MAX`] graded windows of each
+//! size, version and metric. Grades of final windows are a function of the logs; what was shown
+//! before that at some age depends on when it was read, as Late firings do.
+
+mod grade;
+mod save;
+
+pub use grade::{Basis, GRADED_MAX, GRADED_MIN, Grade, Graded, Trust};
+
+use super::cbpe::{Nowcast, WindowSums, estimable, estimated, graded, joined};
+use super::counters::DELAY_BUCKETS;
+use super::effect::FiringKind;
+use super::estimate::Estimate;
+use super::metric::Metric;
+use super::spec::ModelSpec;
+use super::time::{Span, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A window: position of its kind in the specification, and its end.
+type WindowKey = (u16, Timestamp);
+type Ends = BTreeMap<Timestamp, BTreeMap<String, Row>>;
+
+/// One version in one window.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Row {
+    /// In the order of `estimable`.
+    pub metrics: Vec<Nowcast>,
+    /// What the one line said while labels were missing, by age, the last of each age; empty once
+    /// it is graded.
+    early: BTreeMap<u8, Vec<Option<f64>>>,
+}
+
+/// See the module.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Nowcasts {
+    /// Windows of each kind that stay.
+    limit: usize,
+    metrics: &'static [Metric],
+    /// By kind of window.
+    kinds: Vec<Ends>,
+    /// By kind and version; one a metric.
+    grades: BTreeMap<(u16, String), Vec<Grade>>,
+    unsaved: BTreeSet<WindowKey>,
+    unsaved_grades: BTreeSet<(u16, String)>,
+}
+
+/// A window that fires.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment<'a> {
+    pub index: u16,
+    pub end: Timestamp,
+    pub version: &'a str,
+    pub kind: FiringKind,
+    /// How far the labels' closing watermark lies beyond the window's end.
+    pub age: Span,
+    /// It does not overlap with the one graded before.
+    pub disjoint: bool,
+}
+
+impl Nowcasts {
+    pub fn new(spec: &ModelSpec) -> Self {
+        Self {
+            limit: (spec.show.history_windows as usize).max(1),
+            metrics: estimable(&spec.task),
+            kinds: vec![Ends::new(); spec.windows.len()],
+            grades: BTreeMap::new(),
+            unsaved: BTreeSet::new(),
+            unsaved_grades: BTreeSet::new(),
+        }
+    }
+
+    /// The metrics of a row, in order.
+    pub fn metrics(&self) -> &'static [Metric] {
+        self.metrics
+    }
+
+    /// Takes up a firing: works out the estimates, keeps them, and grades what is final. Returns
+    /// what is shown.
+    pub fn fired(
+        &mut self,
+        moment: Moment<'_>,
+        estimator: &super::cbpe::Estimator,
+        sums: WindowSums<'_>,
+    ) -> Vec<(Metric, Nowcast)> {
+        let age = age_bucket(moment.age);
+        let key = (moment.index, moment.version.to_owned());
+        let grades = self.grades.get(&key);
+        let of_metric = |(at, &metric): (usize, &Metric)| Nowcast {
+            estimated: estimated(metric, estimator, sums.expected),
+            joined: joined(metric, estimator, sums).map(|joined| {
+                let grade = grades.and_then(|grades| grades.get(at));
+                grade.map_or(joined, |grade| grade.with_interval(joined, age, metric.range()))
+            }),
+        };
+        let metrics: Vec<Nowcast> = self.metrics.iter().enumerate().map(of_metric).collect();
+        let shown = self.metrics.iter().copied().zip(metrics.iter().copied()).collect();
+        let mut early = self
+            .row(moment.index, moment.end, moment.version)
+            .map(|row| row.early.clone())
+            .unwrap_or_default();
+        if moment.kind == FiringKind::Final {
+            if moment.disjoint {
+                self.grade(moment, estimator, sums, &early);
+            }
+            early.clear();
+        } else {
+            let line = metrics.iter().map(|nowcast| Some(nowcast.joined?.value)).collect();
+            early.insert(age, line);
+        }
+        self.keep(moment, Row { metrics, early });
+        shown
+    }
+
+    /// Compares what was expected of the labelled predictions with what they were.
+    fn grade(
+        &mut self,
+        moment: Moment<'_>,
+        estimator: &super::cbpe::Estimator,
+        sums: WindowSums<'_>,
+        early: &BTreeMap<u8, Vec<Option<f64>>>,
+    ) {
+        let key = (moment.index, moment.version.to_owned());
+        let grades = self.grades.entry(key.clone()).or_default();
+        grades.resize(self.metrics.len(), Grade::default());
+        let mut changed = false;
+        for (at, (&metric, grade)) in self.metrics.iter().zip(grades).enumerate() {
+            let Some((expected, measured)) = graded(metric, estimator, sums) else { continue };
+            let said = early.iter().filter_map(|(age, line)| Some((*age, (*line.get(at)?)?)));
+            grade.take(Graded::new(moment.end, &expected, measured), said);
+            changed = true;
+        }
+        if changed {
+            self.unsaved_grades.insert(key);
+        }
+    }
+
+    fn keep(&mut self, moment: Moment<'_>, row: Row) {
+        let Some(ends) = self.kinds.get_mut(usize::from(moment.index)) else { return };
+        let oldest = ends.keys().next().copied();
+        let full = ends.len() >= self.limit && !ends.contains_key(&moment.end);
+        if full && oldest.is_some_and(|oldest| moment.end < oldest) {
+            return;
+        }
+        ends.entry(moment.end).or_default().insert(moment.version.to_owned(), row);
+        let before = ends.len();
+        while ends.len() > self.limit {
+            ends.pop_first();
+        }
+        if ends.len() < before {
+            self.forget_gone(moment.index);
+        }
+        self.unsaved.insert((moment.index, moment.end));
+    }
+
+    /// Of versions that no window of a kind shows any more no grades stay.
+    fn forget_gone(&mut self, index: u16) {
+        let Some(ends) = self.kinds.get(usize::from(index)) else { return };
+        let shown = |version: &String| ends.values().any(|rows| rows.contains_key(version));
+        let of_kind = self.grades.keys().filter(|(kind, _)| *kind == index);
+        let gone: Vec<(u16, String)> =
+            of_kind.filter(|(_, version)| !shown(version)).cloned().collect();
+        for key in gone {
+            self.grades.remove(&key);
+            self.unsaved_grades.insert(key);
+        }
+    }
+
+    pub fn row(&self, index: u16, end: Timestamp, version: &str) -> Option<&Row> {
+        self.kinds.get(usize::from(index))?.get(&end)?.get(version)
+    }
+
+    /// The newest window of a kind in which a version was estimated.
+    pub fn newest(&self, index: u16, version: &str) -> Option<(Timestamp, &Row)> {
+        let ends = self.kinds.get(usize::from(index))?;
+        ends.iter().rev().find_map(|(end, rows)| Some((*end, rows.get(version)?)))
+    }
+
+    /// How a version's estimates have done in windows of a kind: one a metric, in order.
+    pub fn grades(&self, index: u16, version: &str) -> impl Iterator<Item = (Metric, &Grade)> {
+        let grades = self.grades.get(&(index, version.to_owned()));
+        self.metrics.iter().copied().zip(grades.into_iter().flatten())
+    }
+}
+
+/// The position of an age among the buckets of label delays.
+fn age_bucket(age: Span) -> u8 {
+    let seconds = age.max(Span::ZERO).as_secs_f64();
+    DELAY_BUCKETS.partition_point(|bound| *bound < seconds) as u8
+}
+
+impl Row {
+    pub fn estimated(&self, at: usize) -> Option<&Estimate> {
+        self.metrics.get(at)?.estimated.as_ref()
+    }
+
+    pub fn joined(&self, at: usize) -> Option<&Estimate> {
+        self.metrics.get(at)?.joined.as_ref()
+    }
+}
