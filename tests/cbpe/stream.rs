@@ -64,7 +64,7 @@ fn the_one_line_goes_from_the_estimate_to_what_is_measured() {
     let sums = WindowSums { expected: &expected, measured: None };
     for &metric in estimable(&binary_task()) {
         let (alone, line) =
-            (estimated(metric, &estimator, &expected), joined(metric, &estimator, sums));
+            (estimated(metric, &estimator, &expected), combined(metric, &estimator, sums));
         assert_eq!(alone.unwrap().value, line.unwrap().value, "{metric}");
         assert!(graded(metric, &estimator, sums).is_none());
     }
@@ -77,7 +77,7 @@ fn the_one_line_goes_from_the_estimate_to_what_is_measured() {
         }
         let sums = WindowSums { expected: &expected, measured: Some(&measured) };
         for &metric in estimable(&binary_task()) {
-            let line = joined(metric, &estimator, sums).unwrap();
+            let line = combined(metric, &estimator, sums).unwrap();
             if let Some(interval) = line.interval {
                 widths.entry(metric).or_default().push(interval.upper - interval.lower);
             }
@@ -126,7 +126,7 @@ fn the_interval_of_the_one_line_holds_the_final_value_in_95_of_100_worlds() {
         }
         let sums = WindowSums { expected: &expected, measured: Some(&early) };
         for (held, metric) in held.iter_mut().zip(metrics) {
-            let interval = joined(metric, &estimator, sums).unwrap().interval.unwrap();
+            let interval = combined(metric, &estimator, sums).unwrap().interval.unwrap();
             let last = tidemark::engine::metric::estimate(metric, &whole).unwrap().value;
             *held += i32::from((interval.lower..=interval.upper).contains(&last));
         }

@@ -78,7 +78,7 @@ impl Play {
         };
         wanted
             .map(|(_, nowcast)| {
-                shown("estimated", &nowcast.estimated) + &shown("in one line", &nowcast.joined)
+                shown("estimated", &nowcast.estimated) + &shown("in one line", &nowcast.combined)
             })
             .collect()
     }

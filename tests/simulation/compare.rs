@@ -86,7 +86,7 @@ impl Run<'_> {
                         let nowcast = monitor.nowcasts.row(index as u16, end, name);
                         let nowcast = [
                             nowcast.and_then(|row| row.estimated(0)),
-                            nowcast.and_then(|row| row.joined(0)),
+                            nowcast.and_then(|row| row.combined(0)),
                         ];
                         let nowcast = nowcast.map(|estimate| estimate.map(|e| e.value));
                         (id, (row.predictions, row.labeled, accuracy, nowcast))

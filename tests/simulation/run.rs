@@ -380,7 +380,7 @@ impl<'a> Run<'a> {
                             fired.metrics.iter().find(|(metric, _)| *metric == Metric::Accuracy);
                         let nowcast =
                             fired.nowcasts.iter().find(|(metric, _)| *metric == Metric::Accuracy);
-                        let nowcast = nowcast.map_or([None; 2], |(_, n)| [n.estimated, n.joined]);
+                        let nowcast = nowcast.map_or([None; 2], |(_, n)| [n.estimated, n.combined]);
                         let nowcast = nowcast.map(|estimate| estimate.map(|e| e.value));
                         let accuracy = accuracy.map(|(_, e)| e.value);
                         let shown = (fired.predictions, fired.labeled, accuracy, nowcast);

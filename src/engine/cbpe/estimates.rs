@@ -1,8 +1,8 @@
-//! Metrics from sums of calibrated probabilities: estimated over all predictions, and joined with
+//! Metrics from sums of calibrated probabilities: estimated over all predictions, and combined with
 //! what has been measured.
 //!
 //! *Estimated* is NannyML's CBPE over every prediction of a window, with its sampling error.
-//! *Joined* is the one line: labels where they have come, expectations where they have not. Its
+//! *Combined* is the one line: labels where they have come, expectations where they have not. Its
 //! interval is for what the window will show when all labels are there; it assumes that labels are
 //! missing at random given the score, and that scores mean what they meant in the reference.
 
@@ -23,7 +23,7 @@ pub struct Nowcast {
     /// Over all predictions, without any label.
     pub estimated: Option<Estimate>,
     /// Measured where labels have come, estimated where they have not.
-    pub joined: Option<Estimate>,
+    pub combined: Option<Estimate>,
 }
 
 /// What estimates are made of.
@@ -49,6 +49,20 @@ const BINARY: [Metric; 7] = [
 
 const MULTICLASS: [Metric; 4] =
     [Metric::Accuracy, Metric::PrecisionMacro, Metric::RecallMacro, Metric::F1Macro];
+
+/// The metrics that can be estimated for some task.
+pub const EVERY_ESTIMABLE: [Metric; 10] = [
+    Metric::Accuracy,
+    Metric::Precision,
+    Metric::Recall,
+    Metric::Specificity,
+    Metric::F1,
+    Metric::RocAuc,
+    Metric::AveragePrecision,
+    Metric::PrecisionMacro,
+    Metric::RecallMacro,
+    Metric::F1Macro,
+];
 
 /// The metrics that can be estimated from probabilities.
 pub fn estimable(task: &Task) -> &'static [Metric] {
@@ -80,7 +94,7 @@ pub fn estimated(
 
 /// The one line: a metric over the labelled predictions as they turned out and over the others as
 /// they are expected to.
-pub fn joined(metric: Metric, estimator: &Estimator, sums: WindowSums<'_>) -> Option<Estimate> {
+pub fn combined(metric: Metric, estimator: &Estimator, sums: WindowSums<'_>) -> Option<Estimate> {
     let open = sums.expected.open();
     let (estimate, variance) = match metric {
         Metric::RocAuc => auc(&groups(estimator, sums.expected, Some(sums.measured)))?,
@@ -90,11 +104,11 @@ pub fn joined(metric: Metric, estimator: &Estimator, sums: WindowSums<'_>) -> Op
         }
         _ => match sums.measured {
             Some(PerformanceCells::Multiclass(cells)) => {
-                return multiclass_joined(metric, &open, Some(cells));
+                return multiclass_combined(metric, &open, Some(cells));
             }
             Some(PerformanceCells::Binary(cells)) => Four::of(&open, Some(cells)).metric(metric)?,
             None if open.classes() == 1 => Four::of(&open, None).metric(metric)?,
-            None => return multiclass_joined(metric, &open, None),
+            None => return multiclass_combined(metric, &open, None),
             Some(PerformanceCells::Regression(_)) => return None,
         },
     };
@@ -131,7 +145,7 @@ fn around(value: f64, error: f64) -> Interval {
     Interval { lower: (value - half).max(0.0), upper: (value + half).min(1.0) }
 }
 
-fn multiclass_joined(
+fn multiclass_combined(
     metric: Metric,
     open: &Expected,
     cells: Option<&MulticlassCells>,

@@ -13,7 +13,7 @@ mod order;
 mod sampling;
 
 pub use batch::{BatchRow, batch};
-pub use estimates::{Nowcast, WindowSums, estimable, estimated, graded, joined};
+pub use estimates::{EVERY_ESTIMABLE, Nowcast, WindowSums, combined, estimable, estimated, graded};
 pub use gate::{CLASS_ROWS_MIN, Refusal, Verdict, verdict};
 pub use isotonic::{Calibration, Isotonic, KNOTS_MAX, Labelled};
 pub use sampling::{Component, Components, Judged};

@@ -11,7 +11,9 @@ mod record;
 mod report;
 
 pub use alert::{AlertOutcome, ExternalAlert};
-pub use report::{DriftReport, ModelReport, SliceReport, VersionReport, WindowReport};
+pub use report::{
+    DriftReport, EstimateReport, ModelReport, SliceReport, VersionReport, WindowReport,
+};
 
 use super::drift::FeatureDrift;
 use super::effect::{Effect, FiringKind};

@@ -10,7 +10,7 @@ mod save;
 
 pub use grade::{Basis, GRADED_MAX, GRADED_MIN, Grade, Graded, Trust};
 
-use super::cbpe::{Nowcast, WindowSums, estimable, estimated, graded, joined};
+use super::cbpe::{Nowcast, WindowSums, combined, estimable, estimated, graded};
 use super::counters::DELAY_BUCKETS;
 use super::effect::FiringKind;
 use super::estimate::Estimate;
@@ -91,9 +91,9 @@ impl Nowcasts {
         let grades = self.grades.get(&key);
         let of_metric = |(at, &metric): (usize, &Metric)| Nowcast {
             estimated: estimated(metric, estimator, sums.expected),
-            joined: joined(metric, estimator, sums).map(|joined| {
+            combined: combined(metric, estimator, sums).map(|combined| {
                 let grade = grades.and_then(|grades| grades.get(at));
-                grade.map_or(joined, |grade| grade.with_interval(joined, age, metric.range()))
+                grade.map_or(combined, |grade| grade.with_interval(combined, age, metric.range()))
             }),
         };
         let metrics: Vec<Nowcast> = self.metrics.iter().enumerate().map(of_metric).collect();
@@ -108,7 +108,7 @@ impl Nowcasts {
             }
             early.clear();
         } else {
-            let line = metrics.iter().map(|nowcast| Some(nowcast.joined?.value)).collect();
+            let line = metrics.iter().map(|nowcast| Some(nowcast.combined?.value)).collect();
             early.insert(age, line);
         }
         self.keep(moment, Row { metrics, early });
@@ -197,7 +197,7 @@ impl Row {
         self.metrics.get(at)?.estimated.as_ref()
     }
 
-    pub fn joined(&self, at: usize) -> Option<&Estimate> {
-        self.metrics.get(at)?.joined.as_ref()
+    pub fn combined(&self, at: usize) -> Option<&Estimate> {
+        self.metrics.get(at)?.combined.as_ref()
     }
 }
