@@ -1,6 +1,7 @@
 //! Which reference profile each version's windows are compared with, and the bins it gives.
 
 use super::cbpe::Estimator;
+use super::dle::LossModels;
 use super::reference::Profile;
 use super::sketch::feature::FeatureLayout;
 use super::spec::{ModelSpec, Task};
@@ -17,6 +18,8 @@ pub struct ProfileLayout {
     pub classes: Option<FeatureLayout>,
     /// `None` where the profile has no calibration for the model's task.
     pub estimator: Option<Estimator>,
+    /// `None` where the profile has no models of losses.
+    pub losses: Option<LossModels>,
 }
 
 /// A model's layouts: its default profile's, and those of versions with a profile of their own.
@@ -56,6 +59,12 @@ impl Layouts {
         let (layout, own) = self.of(version);
         layout.estimator.as_ref().filter(|_| own)
     }
+
+    /// The same for a regression.
+    pub fn losses(&self, version: &str) -> Option<&LossModels> {
+        let (layout, own) = self.of(version);
+        layout.losses.as_ref().filter(|_| own)
+    }
 }
 
 impl ProfileLayout {
@@ -67,6 +76,7 @@ impl ProfileLayout {
                 score: None,
                 classes: None,
                 estimator: None,
+                losses: None,
             };
         };
         let features = model
@@ -86,6 +96,8 @@ impl ProfileLayout {
             .as_ref()
             .and_then(|reference| FeatureLayout::classes(reference, &model.task));
         let estimator = Estimator::new(profile, &model.task);
-        Self { profile: Some(Arc::clone(profile)), features, score, classes, estimator }
+        let regression = matches!(model.task, Task::Regression { .. });
+        let losses = regression.then(|| LossModels::new(profile, &model.features)).flatten();
+        Self { profile: Some(Arc::clone(profile)), features, score, classes, estimator, losses }
     }
 }

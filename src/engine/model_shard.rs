@@ -1,16 +1,15 @@
 //! One model within one shard: its join, its panes, its tally.
 
-use super::cbpe::Estimator;
 use super::counters::{DelayHistogram, PairTerms, VersionCounters};
 use super::event::{CLASS_NONE, ClassCode, LabelValue, Position, PredictionBatch};
 use super::join::{Arriving, Change, Insert, Join, Pending, Release};
 use super::layouts::Layouts;
 use super::outcome::{LabelOutcome, LabelTally, PredictionOutcome, PredictionTally};
 use super::outputs::{Outputs, Ranked};
-use super::pane::{Expecting, PaneKey, PaneShape, PaneStore};
+use super::pane::{PaneKey, PaneShape, PaneStore};
 use super::score::Resolution;
 use super::sketch::{
-    BinaryOutcome, ExpectedRow, MulticlassOutcome, Outcome, PerformanceCells, RegressionOutcome,
+    BinaryOutcome, MulticlassOutcome, Outcome, PerformanceCells, RegressionOutcome,
     ScoredPrediction, Sign, Terms, probability_terms,
 };
 use super::slice::{SliceKey, Slicer};
@@ -124,25 +123,6 @@ impl ModelContext {
         }
     }
 
-    /// A prediction as it is expected to turn out; `None` where its version has no calibration.
-    fn expected<'a>(
-        &'a self,
-        version: &str,
-        prediction: &Pending,
-        probabilities: impl FnOnce(usize) -> Option<Vec<f64>>,
-    ) -> Option<(&'a Estimator, ExpectedRow)> {
-        let estimator = self.layouts.estimator(version)?;
-        let Pending { class, weight, .. } = *prediction;
-        let row = match &self.spec.task {
-            Task::Multiclass { classes, .. } => {
-                let row = probabilities(classes.len()).unwrap_or_default();
-                estimator.multiclass(&row, class, weight)
-            }
-            _ => estimator.binary(f64::from_bits(prediction.output), class == 1, weight),
-        };
-        Some((estimator, row))
-    }
-
     /// What a prediction with this label adds to its cells.
     fn terms(&self, outputs: &Outputs, prediction: &Pending, label: LabelValue) -> Terms {
         let weight = prediction.weight;
@@ -221,14 +201,14 @@ impl Partial {
         if let Some(key) = self.panes.locate(prediction.event_time) {
             let version = &self.versions[usize::from(prediction.version)];
             let row = |classes| outputs.get(prediction.output).map(|ranked| ranked.row(classes));
-            let expected = context.expected(version, prediction, row);
-            let expecting = expected.as_ref().map(|(estimator, row)| Expecting { estimator, row });
+            let expecting = context.expecting(version, prediction, row);
+            let expecting = expecting.map(|expecting| expecting.with_label(change));
             let terms = change
                 .contributions
                 .iter()
                 .map(|change| (*change, context.terms(outputs, prediction, change.value)));
             let (version, at) = (prediction.version, prediction.event_time);
-            self.panes.apply(key, version, keys.clone(), at, expecting, terms);
+            self.panes.apply(key, version, keys.clone(), at, expecting.as_ref(), terms);
         }
         let counters = &mut self.counters[usize::from(prediction.version)];
         counters.corrections += u64::from(change.corrected);
@@ -413,14 +393,13 @@ impl ModelShard {
             let scored = self.scored(prediction);
             let version = &self.partial.versions[usize::from(prediction.version)];
             let row = |classes| Some(probabilities(batch, row, classes).to_vec());
-            let expected = self.context.expected(version, prediction, row);
-            let expecting = expected.as_ref().map(|(estimator, row)| Expecting { estimator, row });
+            let expecting = self.context.expecting(version, prediction, row);
             self.partial.panes.count_prediction(
                 key,
                 prediction.version,
                 keys.clone(),
                 &scored,
-                expecting,
+                expecting.as_ref(),
                 Sign::Add,
             );
         }
@@ -438,10 +417,16 @@ impl ModelShard {
             let keys = self.context.slicer.keys(old.codes);
             let version = &self.partial.versions[usize::from(old.version)];
             let row = |classes| self.outputs.get(old.output).map(|ranked| ranked.row(classes));
-            let expected = self.context.expected(version, old, row);
-            let expecting = expected.as_ref().map(|(estimator, row)| Expecting { estimator, row });
+            let expecting = self.context.expecting(version, old, row);
             let panes = &mut self.partial.panes;
-            panes.count_prediction(key, old.version, keys, &scored, expecting, Sign::Remove);
+            panes.count_prediction(
+                key,
+                old.version,
+                keys,
+                &scored,
+                expecting.as_ref(),
+                Sign::Remove,
+            );
         }
         self.free(old);
     }

@@ -4,13 +4,13 @@
 //! windows over them are final they roll up into the next level's, feature sketches go when the
 //! last window over them has closed, and a pane goes when its last window is final.
 
-use super::cbpe::Estimator;
 use super::event::{ClassCode, PredictionBatch};
+use super::expecting::Expecting;
 use super::labels::Contribution;
 use super::layouts::ProfileLayout;
 use super::score::Resolution;
 use super::sketch::feature::{FeatureSketch, merge_features};
-use super::sketch::{ExpectedCells, ExpectedRow, PerformanceCells, Sign, Sketch};
+use super::sketch::{ExpectedCells, PerformanceCells, PredictedLosses, Sign, Sketch};
 use super::sketch::{ScoreCells, ScoredPrediction, Terms};
 use super::slice::SliceKey;
 use super::spec::Task;
@@ -56,18 +56,17 @@ pub struct VersionPane {
     pub slices: Vec<(SliceKey, SlicePane)>,
     /// First and last Kafka offset of the predictions, by partition.
     pub offsets: Vec<(i32, i64, i64)>,
-    /// The whole model's predictions as they are expected to turn out; `None` without a calibration.
-    /// A section of its own in the checkpoint.
+    /// The whole model's predictions as they are expected to turn out; `None` without a
+    /// calibration. A section of its own in the checkpoint.
     #[serde(skip)]
     pub expected: Option<Box<ExpectedCells>>,
+    /// Regression: the losses that a model of losses expects; in the same section.
+    #[serde(skip)]
+    pub losses: Option<Box<PredictedLosses>>,
 }
 
-/// A prediction made ready for the sums of expectations.
-#[derive(Clone, Copy, Debug)]
-pub struct Expecting<'a> {
-    pub estimator: &'a Estimator,
-    pub row: &'a ExpectedRow,
-}
+/// What a checkpoint holds of the expectations of one version.
+pub type SavedExpected = (u16, Option<Box<ExpectedCells>>, Option<Box<PredictedLosses>>);
 
 /// All versions of a model within a stretch of event time.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -170,21 +169,12 @@ impl VersionPane {
         &mut self.slices[at].1
     }
 
-    fn expected_mut(&mut self, shape: &PaneShape, estimator: &Estimator) -> &mut ExpectedCells {
-        self.expected.get_or_insert_with(|| Box::new(estimator.cells(shape.weighted)))
-    }
-
-    /// Adds the expectations of other panes.
-    pub fn merge_expected(&mut self, other: &ExpectedCells) {
-        match &mut self.expected {
-            Some(mine) => mine.merge(other),
-            None => self.expected = Some(Box::new(other.clone())),
-        }
-    }
-
     fn merge(&mut self, shape: &PaneShape, other: &Self, stages: &[usize]) {
         if let Some(theirs) = &other.expected {
             self.merge_expected(theirs);
+        }
+        if let Some(theirs) = &other.losses {
+            self.losses.get_or_insert_default().merge(theirs);
         }
         merge_features(&mut self.features, &other.features);
         self.score.merge(&other.score);
@@ -311,13 +301,13 @@ impl PaneStore {
         version: u16,
         slices: impl Iterator<Item = SliceKey>,
         prediction: &ScoredPrediction,
-        expecting: Option<Expecting<'_>>,
+        expecting: Option<&Expecting<'_>>,
         sign: Sign,
     ) {
         let (shape, pane) = self.touch(key, true);
         let pane = pane.version_mut(version);
-        if let Some(Expecting { estimator, row }) = expecting {
-            pane.expected_mut(shape, estimator).add(row, sign);
+        if let Some(expecting) = expecting {
+            pane.expect(shape, expecting, sign);
         }
         for slice in std::iter::once(SliceKey::WHOLE).chain(slices) {
             let slice = pane.slice_mut(shape, slice);
@@ -358,6 +348,9 @@ impl PaneStore {
         for &row in rows {
             pane.note_offset(batch.partition, batch.offsets[row as usize]);
         }
+        if let Some(models) = &layout.losses {
+            pane.expect_losses(models, batch, rows);
+        }
         if let Some(layout) = &layout.score {
             pane.score.fold_numbers(layout, &batch.scores, rows);
         }
@@ -373,18 +366,21 @@ impl PaneStore {
         version: u16,
         slices: impl Iterator<Item = SliceKey> + Clone,
         event_time: Timestamp,
-        expecting: Option<Expecting<'_>>,
+        expecting: Option<&Expecting<'_>>,
         contributions: impl Iterator<Item = (Contribution, Terms)>,
     ) {
         let mut scratch = std::mem::take(&mut self.scratch);
         stages_into(&self.shape.windows, key.level, event_time, &mut scratch);
         let (shape, pane) = self.touch(key, true);
         let pane = pane.version_mut(version);
+        if let Some(expecting) = expecting {
+            pane.delayed(shape, expecting);
+        }
         for (contribution, terms) in contributions {
             let stage = scratch.stages.get(contribution.stage).copied().unwrap_or(0);
             let sign = if contribution.add { Sign::Add } else { Sign::Remove };
-            if let Some(Expecting { estimator, row }) = expecting {
-                pane.expected_mut(shape, estimator).label(row, sign);
+            if let Some(expecting) = expecting {
+                pane.settle(shape, expecting, sign);
             }
             for slice in std::iter::once(SliceKey::WHOLE).chain(slices.clone()) {
                 pane.slice_mut(shape, slice).stage(shape, slice, stage).add_terms(&terms, sign);
@@ -497,10 +493,11 @@ impl PaneStore {
     }
 
     /// Puts back the expectations of a pane that has just been put back.
-    pub fn restore_expected(&mut self, key: PaneKey, expected: Vec<(u16, ExpectedCells)>) {
+    pub fn restore_expected(&mut self, key: PaneKey, expected: Vec<SavedExpected>) {
         let Some(slot) = self.panes.get_mut(&key) else { return };
-        for (version, cells) in expected {
-            slot.pane.version_mut(version).expected = Some(Box::new(cells));
+        for (version, cells, losses) in expected {
+            let pane = slot.pane.version_mut(version);
+            (pane.expected, pane.losses) = (cells, losses);
         }
     }
 

@@ -9,9 +9,9 @@ use super::model_shard::{ModelShard, Partial};
 use super::outcome::LabelTally;
 use super::outcome::PredictionTally;
 use super::outputs::Ranked;
-use super::pane::{Pane, PaneKey, Released, VersionPane};
+use super::pane::{Pane, PaneKey, Released, SavedExpected, VersionPane};
 use super::shard::{Input, InputKey, Shard, Side};
-use super::sketch::ExpectedCells;
+use super::sketch::{ExpectedCells, PredictedLosses};
 use super::spec::Task;
 use super::table::{Keyed, sort_by_table};
 use super::time::Timestamp;
@@ -51,8 +51,8 @@ pub enum Part {
     Waiting = 4,
     /// A monitor's memory, with the outbox.
     Monitor = 5,
-    /// What a model's predictions in its panes are expected to turn out as. Absent in checkpoints of
-    /// before there were estimates.
+    /// What a model's predictions in its panes are expected to turn out as. Absent in checkpoints
+    /// of before there were estimates.
     Expected = 6,
 }
 
@@ -215,7 +215,7 @@ impl Shard {
             }
             let at = Part::Expected.at(at);
             if sections.iter().any(|section| section.id == at) {
-                let expected: Vec<(PaneKey, Vec<(u16, ExpectedCells)>)> = read(sections, at)?;
+                let expected: Vec<(PaneKey, Vec<SavedExpected>)> = read(sections, at)?;
                 for (key, cells) in expected {
                     model.partial.panes.restore_expected(key, cells);
                 }
@@ -242,13 +242,15 @@ impl Shard {
     }
 }
 
+type Expected<'a> = (u16, &'a Option<Box<ExpectedCells>>, &'a Option<Box<PredictedLosses>>);
+
 /// The expectations of these panes, by version.
-fn expected(panes: &[(PaneKey, Option<Pane>)]) -> Vec<(PaneKey, Vec<(u16, &ExpectedCells)>)> {
+fn expected(panes: &[(PaneKey, Option<Pane>)]) -> Vec<(PaneKey, Vec<Expected<'_>>)> {
     let mut all = Vec::new();
     for (key, pane) in panes {
         let versions: &[(u16, VersionPane)] = pane.as_ref().map_or(&[], |pane| &pane.versions);
-        let held = versions.iter().filter_map(|(at, pane)| Some((*at, pane.expected.as_deref()?)));
-        let held: Vec<_> = held.collect();
+        let held = versions.iter().filter(|(_, p)| p.expected.is_some() || p.losses.is_some());
+        let held: Vec<_> = held.map(|(at, p)| (*at, &p.expected, &p.losses)).collect();
         if !held.is_empty() {
             all.push((*key, held));
         }

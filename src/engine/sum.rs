@@ -1,12 +1,13 @@
 //! A window of one version: the sum of its panes over all shards.
 
+use super::cbpe::Open;
 use super::metric::Metric;
 use super::model_shard::Partial;
 use super::pane::{Pane, PaneKey, VersionPane, stages_seen};
 use super::sketch::feature::{FeatureSketch, merge_features};
-use super::sketch::{ExpectedCells, PerformanceCells, Sketch};
+use super::sketch::{ExpectedCells, PerformanceCells, PredictedLosses, Sketch};
 use super::slice::SliceKey;
-use super::time::Timestamp;
+use super::time::{Span, Timestamp};
 use std::collections::BTreeMap;
 
 /// One slice of a window.
@@ -98,6 +99,35 @@ pub fn expected(shards: &[&Partial], range: Range<'_>) -> Option<ExpectedCells> 
         }
     }
     sum.expected.filter(|sum| sum.rows() == (predictions, 0)).map(|sum| *sum)
+}
+
+/// The losses that are expected of a window's predictions; `None` without a model of losses.
+pub fn losses(shards: &[&Partial], range: Range<'_>) -> Option<PredictedLosses> {
+    let mut sum = PredictedLosses::default();
+    for (_, _, pane, _) in panes(shards, range) {
+        if let Some(losses) = &pane.losses {
+            sum.merge(losses);
+        }
+    }
+    (sum.rows() > 0).then_some(sum)
+}
+
+/// The predictions of a window that have no label, as they are expected to turn out, pane by pane.
+/// `odds` says for the middle of a pane how much likelier a positive than a negative is still open.
+pub fn open(shards: &[&Partial], range: Range<'_>, odds: &dyn Fn(Timestamp) -> f64) -> Open {
+    let mut open = Open::default();
+    for (key, _, pane, shard) in panes(shards, range) {
+        let Some(expected) = &pane.expected else { continue };
+        let width = shard.panes.shape().windows.levels[usize::from(key.level)].width;
+        let odds = odds(key.start + Span(width.0 / 2));
+        let of_pane = expected.open(odds);
+        let (before, more) = (open.expected.mass().w, of_pane.mass().w);
+        if before + more > 0.0 {
+            open.odds = (open.odds * before + odds * more) / (before + more);
+        }
+        open.expected.add(&of_pane);
+    }
+    open
 }
 
 /// Every slice of a window, with every label known so far; the whole model first.

@@ -30,6 +30,8 @@ pub(super) struct Baseline {
     /// Labelled rows without a prediction that could be compared.
     pub left_out: u64,
     scored: CalibrationRows,
+    /// Multiclass: the columns of the classes' probabilities.
+    probabilities: Vec<usize>,
 }
 
 impl Baseline {
@@ -44,11 +46,18 @@ impl Baseline {
             by_threshold: [0, 0],
             left_out: 0,
             scored: CalibrationRows::default(),
+            probabilities: Vec::new(),
         }
+    }
+
+    pub(super) fn with_probabilities(self, probabilities: Vec<usize>) -> Self {
+        Self { probabilities, ..self }
     }
 
     /// Counts one row, given as its cells by the columns' positions.
     pub(super) fn add<'c>(&mut self, cell: &dyn Fn(usize) -> Cell<'c>, targets: TargetColumns) {
+        let said = |at: &usize| cell(*at).number().filter(|p| (0.0..=1.0).contains(p));
+        let probabilities: Option<Vec<f64>> = self.probabilities.iter().map(said).collect();
         let cell = |at: Option<usize>| at.map_or(Cell::Missing, cell);
         let score = cell(targets.score).number().filter(|score| score.is_finite());
         let prediction = cell(targets.prediction);
@@ -65,7 +74,7 @@ impl Baseline {
         }
         match self.outcome(score, prediction, label, weight) {
             Some(outcome) => {
-                self.scored.add(&outcome);
+                self.scored.add(&outcome, probabilities.as_deref());
                 self.cells.add(&outcome, Sign::Add);
             }
             None => self.left_out += 1,
@@ -133,8 +142,8 @@ impl Baseline {
     }
 
     /// How scores came true.
-    pub(super) fn calibration(&mut self, trained_on: bool) -> Fitted {
-        std::mem::take(&mut self.scored).finish(&self.task, trained_on)
+    pub(super) fn calibration(&mut self) -> Fitted {
+        std::mem::take(&mut self.scored).finish(&self.task)
     }
 
     /// Every metric of the task that is defined on the rows.

@@ -3,10 +3,10 @@
 use crate::engine::cbpe::{
     CalibrationReference, Isotonic, Judged, KNOTS_MAX, Labelled, Verdict, components, verdict,
 };
-use crate::engine::sketch::{BinaryOutcome, Outcome};
+use crate::engine::sketch::{BinaryOutcome, MulticlassOutcome, Outcome};
 use crate::engine::spec::Task;
 
-/// Labelled rows that are kept, 25 MB; of more, every second, fourth, ... one.
+/// Labelled rows that are kept, 40 MB (and 8 bytes a class); of more, every second, fourth, ... one.
 const ROWS_MAX: usize = 1 << 20;
 
 /// The labelled rows with a score, or an even part of them.
@@ -17,10 +17,21 @@ pub(super) struct CalibrationRows {
     every: u64,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Row {
-    judged: Judged,
+    said: Said,
     weight: f64,
+}
+
+#[derive(Clone, Debug)]
+enum Said {
+    Binary(Judged),
+    /// Probabilities of the classes, and the codes of what was decided and what is true.
+    Several {
+        probabilities: Box<[f64]>,
+        decision: u16,
+        label: u16,
+    },
 }
 
 /// What became of the calibration.
@@ -39,14 +50,21 @@ impl Default for CalibrationRows {
 }
 
 impl CalibrationRows {
-    pub(super) fn add(&mut self, outcome: &Outcome) {
-        let Outcome::Binary(BinaryOutcome { score: Some(score), decision, label, weight }) =
-            *outcome
-        else {
-            return;
+    pub(super) fn add(&mut self, outcome: &Outcome, probabilities: Option<&[f64]>) {
+        let (said, weight) = match *outcome {
+            Outcome::Binary(BinaryOutcome { score: Some(score), decision, label, weight }) => {
+                // -0 is 0.
+                (Said::Binary(Judged { score: score + 0.0, decision, label }), weight)
+            }
+            Outcome::Multiclass(MulticlassOutcome { decision, label, weight, .. }) => {
+                let Some(known) = probabilities.filter(|p| !p.is_empty()) else { return };
+                let probabilities = known.iter().map(|p| p + 0.0).collect();
+                (Said::Several { probabilities, decision, label }, weight)
+            }
+            _ => return,
         };
         if self.seen.is_multiple_of(self.every) {
-            self.rows.push(Row { judged: Judged { score, decision, label }, weight });
+            self.rows.push(Row { said, weight });
         }
         self.seen += 1;
         if self.rows.len() > ROWS_MAX {
@@ -59,37 +77,68 @@ impl CalibrationRows {
         }
     }
 
-    /// Fits the map, if the scores are better with one.
-    pub(super) fn finish(mut self, task: &Task, trained_on: bool) -> Fitted {
-        let Task::Binary { positive_class, .. } = task else { return Fitted::Nothing };
+    /// Fits a map for each class, where its scores are better with one.
+    pub(super) fn finish(self, task: &Task) -> Fitted {
         if self.rows.is_empty() {
             return Fitted::Nothing;
         }
-        if trained_on {
-            return Fitted::Refused("the model was trained on these rows".into());
-        }
-        self.rows.sort_by(|a, b| a.judged.score.total_cmp(&b.judged.score));
-        let labelled = |row: &Row| Labelled {
-            // -0 is 0.
-            score: row.judged.score + 0.0,
-            positive: row.judged.label,
-            weight: row.weight,
+        let classes = match task {
+            Task::Binary { positive_class, .. } => std::slice::from_ref(positive_class),
+            Task::Multiclass { classes, .. } => classes,
+            Task::Regression { .. } => return Fitted::Nothing,
         };
-        let labelled: Vec<Labelled> = self.rows.iter().map(labelled).collect();
-        let map = match verdict(&labelled) {
-            Err(refusal) => return Fitted::Refused(refusal.to_string()),
-            Ok(Verdict::Calibrate { .. }) => Isotonic::fit(labelled.into_iter()),
-            Ok(Verdict::Leave { .. } | Verdict::Separated) => None,
-        };
-        if map.as_ref().is_some_and(|map| map.knots().len() > KNOTS_MAX) {
-            return Fitted::Refused(format!("the map from scores has over {KNOTS_MAX} knots"));
+        let mut maps = Vec::new();
+        for (at, class) in classes.iter().enumerate() {
+            match fit(self.rows.iter().map(|row| row.labelled(at))) {
+                Ok(map) => maps.push(map),
+                Err(why) => return Fitted::Refused(format!("class `{class}`: {why}")),
+            }
         }
-        let judged: Vec<Judged> = self.rows.iter().map(|row| row.judged).collect();
-        Fitted::Reference(CalibrationReference {
-            rows: judged.len() as u64,
-            classes: vec![positive_class.clone()],
-            maps: vec![map],
-            sampling: components::binary(&judged),
-        })
+        let judged = self.rows.iter().filter_map(|row| match row.said {
+            Said::Binary(judged) => Some(judged),
+            Said::Several { .. } => None,
+        });
+        let right = self.rows.iter().filter(|row| match row.said {
+            Said::Several { decision, label, .. } => decision == label,
+            Said::Binary(_) => false,
+        });
+        let rows = self.rows.len() as u64;
+        let sampling = match task {
+            Task::Binary { .. } => components::binary(&judged.collect::<Vec<_>>()),
+            _ => components::multiclass(right.count() as u64, rows),
+        };
+        let classes = classes.to_vec();
+        Fitted::Reference(CalibrationReference { rows, classes, maps, sampling })
     }
+}
+
+impl Row {
+    /// As a row about one class.
+    fn labelled(&self, class: usize) -> Labelled {
+        let weight = self.weight;
+        match &self.said {
+            Said::Binary(Judged { score, label, .. }) => {
+                Labelled { score: *score, positive: *label, weight }
+            }
+            Said::Several { probabilities, label, .. } => Labelled {
+                score: probabilities[class],
+                positive: usize::from(*label) == class,
+                weight,
+            },
+        }
+    }
+}
+
+/// The map of one class; `None` where scores are better left as they are.
+fn fit(rows: impl Iterator<Item = Labelled>) -> Result<Option<Isotonic>, String> {
+    let mut rows: Vec<Labelled> = rows.collect();
+    rows.sort_by(|a, b| a.score.total_cmp(&b.score));
+    let map = match verdict(&rows).map_err(|refusal| refusal.to_string())? {
+        Verdict::Calibrate { .. } => Isotonic::fit(rows.into_iter()),
+        Verdict::Leave { .. } | Verdict::Separated => None,
+    };
+    if map.as_ref().is_some_and(|map| map.knots().len() > KNOTS_MAX) {
+        return Err(format!("the map from scores has over {KNOTS_MAX} knots"));
+    }
+    Ok(map)
 }

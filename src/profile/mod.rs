@@ -19,6 +19,7 @@ mod error;
 mod file;
 mod frequent;
 mod grid;
+mod losses;
 mod quantiles;
 mod report;
 pub(crate) mod source;

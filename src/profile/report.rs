@@ -58,6 +58,13 @@ pub(super) fn warnings(args: &ProfileArgs, profile: &Profile, left_out: &LeftOut
              alerts against it will be too eager; use held-out data where possible"
                 .into(),
         );
+        if profile.calibration.is_some() {
+            warnings.push(
+                "estimates before labels are too good for the same reason; how far off they are \
+                 shows when they are graded"
+                    .into(),
+            );
+        }
     }
     if profile.rows < ROWS_ENOUGH {
         let rows = profile.rows;

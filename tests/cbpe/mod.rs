@@ -1,5 +1,6 @@
 //! Estimates before labels, against what NannyML printed.
 
+mod dle;
 mod stream;
 
 use flate2::read::GzDecoder;
@@ -74,6 +75,7 @@ pub fn empty_profile() -> Profile {
         label_values: None,
         baseline: BTreeMap::new(),
         calibration: None,
+        losses: Vec::new(),
         content_hash: String::new(),
     }
 }

@@ -13,7 +13,7 @@
 //!   windows 5m, 1h every 5m keep 2h
 //!   feature NAME VALUE ...   slice NAME VALUE ...   (of that feature, with a slice of their own)
 //!   reference [version V] FEATURE VALUE COUNT ... [baseline METRIC NUMBER]
-//!     [calibrated SCORE PROBABILITY ...]  (scores come true this often, with straight lines between)
+//!     [calibrated SCORE PROBABILITY ...]       (how often scores come true, linear in between)
 //!   coverage_min 0   support_min 1   revise_every 0s   history_windows 100
 //!   version_gone_after 1d   versions_max 16
 //!   policy NAME METRIC below|above NUMBER|baseline-N|baseline+N window 5m [age 10m]
@@ -393,6 +393,7 @@ fn reference(spec: &mut ModelSpec, words: &mut Words<'_>) -> Result<(), String> 
         label_values: None,
         baseline,
         calibration,
+        losses: Vec::new(),
         content_hash: "sha256:0".into(),
     });
     match version {

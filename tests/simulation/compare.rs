@@ -153,7 +153,7 @@ impl Run<'_> {
                     if let Some(expected) =
                         sum::expected(&partials, range).filter(|_| key.is_whole())
                     {
-                        cells.expected = [right(&expected.all()), right(&expected.open())];
+                        cells.expected = [right(&expected.all()), right(&expected.open(1.0))];
                     }
                     got.insert(*id, cells);
                 }

@@ -3,11 +3,13 @@
 //!
 //! *Estimated* is NannyML's CBPE over every prediction of a window, with its sampling error.
 //! *Combined* is the one line: labels where they have come, expectations where they have not. Its
-//! interval is for what the window will show when all labels are there; it assumes that labels are
-//! missing at random given the score, and that scores mean what they meant in the reference.
+//! interval is for what the window will show when all labels are there. It assumes that scores mean
+//! what they meant in the reference, and that labels are missing at random given the score, or as
+//! the learned delays of each class say (`nowcasts::Maturity`).
 
 use super::Estimator;
 use super::order::{Group, auc, average_precision};
+use crate::engine::dle::REGRESSION;
 use crate::engine::estimate::{Estimate, Interval};
 use crate::engine::metric::Metric;
 use crate::engine::metric::interval::Z;
@@ -26,12 +28,58 @@ pub struct Nowcast {
     pub combined: Option<Estimate>,
 }
 
+/// Where a window's estimates come from.
+pub trait Estimates {
+    /// Over all predictions, without any label.
+    fn estimated(&self, metric: Metric) -> Option<Estimate>;
+
+    /// Measured where labels have come, estimated where they have not.
+    fn combined(&self, metric: Metric) -> Option<Estimate>;
+
+    /// Of the labelled predictions alone: as they were expected to turn out, and as they did.
+    fn graded(&self, metric: Metric) -> Option<(Estimate, f64)>;
+
+    /// How long labels took, by class.
+    fn delays(&self) -> Option<&ExpectedCells> {
+        None
+    }
+}
+
+impl Estimates for (&Estimator, WindowSums<'_>) {
+    fn estimated(&self, metric: Metric) -> Option<Estimate> {
+        estimated(metric, self.0, self.1.expected)
+    }
+
+    fn combined(&self, metric: Metric) -> Option<Estimate> {
+        combined(metric, self.0, self.1)
+    }
+
+    fn graded(&self, metric: Metric) -> Option<(Estimate, f64)> {
+        graded(metric, self.0, self.1)
+    }
+
+    fn delays(&self) -> Option<&ExpectedCells> {
+        Some(self.1.expected)
+    }
+}
+
 /// What estimates are made of.
 #[derive(Clone, Copy, Debug)]
 pub struct WindowSums<'a> {
     pub expected: &'a ExpectedCells,
     /// Of the labelled predictions; `None` while there are none.
     pub measured: Option<&'a PerformanceCells>,
+    /// Of the others; `None`: as they were when they came.
+    pub open: Option<&'a Open>,
+}
+
+/// Predictions without a label.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Open {
+    pub expected: Expected,
+    /// Binary: how much likelier a positive than a negative is among them, on average over them,
+    /// than it was when they came.
+    pub odds: f64,
 }
 
 /// Labelled predictions below which a window is not graded.
@@ -51,7 +99,7 @@ const MULTICLASS: [Metric; 4] =
     [Metric::Accuracy, Metric::PrecisionMacro, Metric::RecallMacro, Metric::F1Macro];
 
 /// The metrics that can be estimated for some task.
-pub const EVERY_ESTIMABLE: [Metric; 10] = [
+pub const EVERY_ESTIMABLE: [Metric; 14] = [
     Metric::Accuracy,
     Metric::Precision,
     Metric::Recall,
@@ -62,14 +110,18 @@ pub const EVERY_ESTIMABLE: [Metric; 10] = [
     Metric::PrecisionMacro,
     Metric::RecallMacro,
     Metric::F1Macro,
+    Metric::Mae,
+    Metric::Mse,
+    Metric::Rmse,
+    Metric::Mape,
 ];
 
-/// The metrics that can be estimated from probabilities.
+/// The metrics that can be estimated: from probabilities, or from models of losses.
 pub fn estimable(task: &Task) -> &'static [Metric] {
     match task {
         Task::Binary { .. } => &BINARY,
         Task::Multiclass { .. } => &MULTICLASS,
-        Task::Regression { .. } => &[],
+        Task::Regression { .. } => &REGRESSION,
     }
 }
 
@@ -95,12 +147,16 @@ pub fn estimated(
 /// The one line: a metric over the labelled predictions as they turned out and over the others as
 /// they are expected to.
 pub fn combined(metric: Metric, estimator: &Estimator, sums: WindowSums<'_>) -> Option<Estimate> {
-    let open = sums.expected.open();
+    let open = match sums.open {
+        Some(open) => open.expected.clone(),
+        None => sums.expected.open(1.0),
+    };
+    let odds = sums.open.map_or(1.0, |open| open.odds);
+    let known = Some((sums.measured, odds));
     let (estimate, variance) = match metric {
-        Metric::RocAuc => auc(&groups(estimator, sums.expected, Some(sums.measured)))?,
+        Metric::RocAuc => auc(&groups(estimator, sums.expected, known))?,
         Metric::AveragePrecision => {
-            let groups = groups(estimator, sums.expected, Some(sums.measured));
-            return average_precision(&groups);
+            return average_precision(&groups(estimator, sums.expected, known));
         }
         _ => match sums.measured {
             Some(PerformanceCells::Multiclass(cells)) => {
@@ -293,16 +349,17 @@ fn labelled_groups(
     cells.bins().into_iter().filter_map(group).collect()
 }
 
-/// The score's bins: `measured` `None` for all predictions as expected, else with the labels that
-/// have come. In a bin the open predictions are taken to be as all of it are.
+/// The score's bins: all predictions as expected, or with the labels that have come (and the odds
+/// of the others). In a bin the open predictions are taken to be as all of it are.
 fn groups(
     estimator: &Estimator,
     expected: &ExpectedCells,
-    measured: Option<Option<&PerformanceCells>>,
+    known: Option<(Option<&PerformanceCells>, f64)>,
 ) -> Vec<Group> {
     let Some(calibration) = estimator.calibration(0) else { return Vec::new() };
-    let labelled = match measured {
-        Some(Some(PerformanceCells::Binary(cells))) => cells.bins(),
+    let odds = known.map_or(1.0, |(_, odds)| odds);
+    let labelled = match known {
+        Some((Some(PerformanceCells::Binary(cells)), _)) => cells.bins(),
         _ => Vec::new(),
     };
     let mut labelled = labelled.into_iter().peekable();
@@ -312,9 +369,11 @@ fn groups(
         let (lower, upper) = calibration.range(bin.bin);
         let range = upper - lower;
         let p = (bin.positives / bin.rows).clamp(0.0, 1.0);
+        let p = if odds == 1.0 { p } else { odds * p / (1.0 + (odds - 1.0) * p) };
         let Some(known) = known else {
             let variance = bin.rows * p * (1.0 - p);
-            let (rows, positives) = (bin.rows, bin.positives);
+            let positives = if odds == 1.0 { bin.positives } else { bin.rows * p };
+            let rows = bin.rows;
             return Group { rows, positives, variance, range: Some(range), error: 0.0 };
         };
         let (hits, misses) = (known.label(true).w, known.label(false).w);

@@ -1,8 +1,8 @@
 //! Performance before labels: confidence-based estimates (CBPE, as NannyML 0.13 defines it).
 //!
 //! A calibrated probability says how likely a decision is right; summed over predictions it says
-//! how many are. [`Isotonic`] maps are fitted on held-out rows with labels when the profile is made,
-//! and kept in it. What this assumes: that scores mean the same as they did there. It is blind to
+//! how many are. [`Isotonic`] maps are fitted on held-out rows with labels when the profile is
+//! made, and kept in it. What this assumes: that scores mean the same as they did there. It is blind to
 //! a change of P(label | score), which is why each estimate is graded when labels come.
 
 mod batch;
@@ -13,7 +13,9 @@ mod order;
 mod sampling;
 
 pub use batch::{BatchRow, batch};
-pub use estimates::{EVERY_ESTIMABLE, Nowcast, WindowSums, combined, estimable, estimated, graded};
+pub use estimates::{
+    EVERY_ESTIMABLE, Estimates, Nowcast, Open, WindowSums, combined, estimable, estimated, graded,
+};
 pub use gate::{CLASS_ROWS_MIN, Refusal, Verdict, verdict};
 pub use isotonic::{Calibration, Isotonic, KNOTS_MAX, Labelled};
 pub use sampling::{Component, Components, Judged};

@@ -2,7 +2,7 @@
 //! `sampling_error/`), from the held-out rows of the reference.
 //!
 //! The error of n rows is deviation / sqrt(n * share): the standard deviation of what a row
-//! contributes, over the rows that enter the metric. Population deviations (divided by n), as there.
+//! contributes, over the rows that enter the metric. Deviations are divided by n, as there.
 
 use crate::engine::metric::Metric;
 use serde::{Deserialize, Serialize};

@@ -109,7 +109,7 @@ impl Monitor {
                 let size = self.context.windows.specs[index].size;
                 let shown = self.state.drift.get(&(version.clone(), index as u16)).cloned();
                 drift.extend(shown.map(|drift| DriftReport { size, drift }));
-                estimates.extend(self.estimates(&version, index));
+                estimates.extend(self.estimates(shards, &version, index));
             }
             report.versions.push(VersionReport { version, windows, drift, estimates });
         }

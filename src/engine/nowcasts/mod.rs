@@ -6,12 +6,14 @@
 //! before that at some age depends on when it was read, as Late firings do.
 
 mod grade;
+mod maturity;
 mod save;
 
 pub use grade::{Basis, GRADED_MAX, GRADED_MIN, Grade, Graded, Trust};
+pub use maturity::Maturity;
 
-use super::cbpe::{Nowcast, WindowSums, combined, estimable, estimated, graded};
-use super::counters::DELAY_BUCKETS;
+use super::cbpe::{Estimates, Nowcast, estimable};
+use super::counters::delay_bucket;
 use super::effect::FiringKind;
 use super::estimate::Estimate;
 use super::metric::Metric;
@@ -44,6 +46,12 @@ pub struct Nowcasts {
     kinds: Vec<Ends>,
     /// By kind and version; one a metric.
     grades: BTreeMap<(u16, String), Vec<Grade>>,
+    /// The kind of window whose labels are all there when it is final, if there is one: from it is
+    /// learned how long labels take.
+    cohorts: Option<u16>,
+    classes: usize,
+    /// By version.
+    maturity: BTreeMap<String, Maturity>,
     unsaved: BTreeSet<WindowKey>,
     unsaved_grades: BTreeSet<(u16, String)>,
 }
@@ -61,6 +69,14 @@ pub struct Moment<'a> {
     pub disjoint: bool,
 }
 
+/// What a firing shows, and what there is to learn from it.
+#[derive(Clone, Debug)]
+pub struct Found {
+    metrics: Vec<Nowcast>,
+    graded: Vec<Option<(Estimate, f64)>>,
+    labels: Option<Maturity>,
+}
+
 impl Nowcasts {
     pub fn new(spec: &ModelSpec) -> Self {
         Self {
@@ -68,6 +84,11 @@ impl Nowcasts {
             metrics: estimable(&spec.task),
             kinds: vec![Ends::new(); spec.windows.len()],
             grades: BTreeMap::new(),
+            cohorts: (0..).zip(&spec.windows).find_map(|(index, window)| {
+                (window.keep >= spec.join.horizon + spec.join.grace).then_some(index)
+            }),
+            classes: spec.task.class_count(),
+            maturity: BTreeMap::new(),
             unsaved: BTreeSet::new(),
             unsaved_grades: BTreeSet::new(),
         }
@@ -78,64 +99,74 @@ impl Nowcasts {
         self.metrics
     }
 
-    /// Takes up a firing: works out the estimates, keeps them, and grades what is final. Returns
-    /// what is shown.
-    pub fn fired(
-        &mut self,
-        moment: Moment<'_>,
-        estimator: &super::cbpe::Estimator,
-        sums: WindowSums<'_>,
-    ) -> Vec<(Metric, Nowcast)> {
-        let age = age_bucket(moment.age);
-        let key = (moment.index, moment.version.to_owned());
-        let grades = self.grades.get(&key);
-        let of_metric = |(at, &metric): (usize, &Metric)| Nowcast {
-            estimated: estimated(metric, estimator, sums.expected),
-            combined: combined(metric, estimator, sums).map(|combined| {
-                let grade = grades.and_then(|grades| grades.get(at));
-                grade.map_or(combined, |grade| grade.with_interval(combined, age, metric.range()))
-            }),
-        };
-        let metrics: Vec<Nowcast> = self.metrics.iter().enumerate().map(of_metric).collect();
+    /// What a firing shows, and what there is to learn from it.
+    pub fn prepare(&self, moment: Moment<'_>, estimates: &dyn Estimates) -> Found {
+        let learns = moment.kind == FiringKind::Final && moment.disjoint;
+        let graded = self.metrics.iter().map(|&metric| estimates.graded(metric));
+        let cohorts = learns && self.cohorts == Some(moment.index);
+        Found {
+            metrics: self.work_out(moment, estimates),
+            graded: if learns { graded.collect() } else { Vec::new() },
+            labels: estimates
+                .delays()
+                .filter(|_| cohorts)
+                .map(|cells| Maturity::of(self.classes, cells)),
+        }
+    }
+
+    /// Takes up a firing: keeps its estimates and grades what is final. Returns what is shown.
+    pub fn take(&mut self, moment: Moment<'_>, found: Found) -> Vec<(Metric, Nowcast)> {
+        let Found { metrics, graded, labels } = found;
         let shown = self.metrics.iter().copied().zip(metrics.iter().copied()).collect();
-        let mut early = self
-            .row(moment.index, moment.end, moment.version)
-            .map(|row| row.early.clone())
-            .unwrap_or_default();
+        let row = self.row(moment.index, moment.end, moment.version);
+        let mut early = row.map(|row| row.early.clone()).unwrap_or_default();
         if moment.kind == FiringKind::Final {
-            if moment.disjoint {
-                self.grade(moment, estimator, sums, &early);
+            self.grade(moment, &graded, &early);
+            if let Some(labels) = labels {
+                self.maturity.entry(moment.version.to_owned()).or_default().add(&labels);
             }
             early.clear();
         } else {
             let line = metrics.iter().map(|nowcast| Some(nowcast.combined?.value)).collect();
-            early.insert(age, line);
+            early.insert(age_bucket(moment.age), line);
         }
         self.keep(moment, Row { metrics, early });
         shown
     }
 
-    /// Compares what was expected of the labelled predictions with what they were.
+    /// The estimates of a window at a moment, in the order of `metrics`.
+    pub fn work_out(&self, moment: Moment<'_>, estimates: &dyn Estimates) -> Vec<Nowcast> {
+        let age = age_bucket(moment.age);
+        let grades = self.grades.get(&(moment.index, moment.version.to_owned()));
+        let of_metric = |(at, &metric): (usize, &Metric)| Nowcast {
+            estimated: estimates.estimated(metric),
+            combined: estimates.combined(metric).map(|line| {
+                let grade = grades.and_then(|grades| grades.get(at));
+                grade.map_or(line, |grade| grade.with_interval(line, age, metric.range()))
+            }),
+        };
+        self.metrics.iter().enumerate().map(of_metric).collect()
+    }
+
+    /// Enters what was expected of the labelled predictions and what they were.
     fn grade(
         &mut self,
         moment: Moment<'_>,
-        estimator: &super::cbpe::Estimator,
-        sums: WindowSums<'_>,
+        graded: &[Option<(Estimate, f64)>],
         early: &BTreeMap<u8, Vec<Option<f64>>>,
     ) {
+        if graded.iter().all(Option::is_none) {
+            return;
+        }
         let key = (moment.index, moment.version.to_owned());
         let grades = self.grades.entry(key.clone()).or_default();
         grades.resize(self.metrics.len(), Grade::default());
-        let mut changed = false;
-        for (at, (&metric, grade)) in self.metrics.iter().zip(grades).enumerate() {
-            let Some((expected, measured)) = graded(metric, estimator, sums) else { continue };
+        for (at, (found, grade)) in graded.iter().zip(grades).enumerate() {
+            let Some((expected, measured)) = found else { continue };
             let said = early.iter().filter_map(|(age, line)| Some((*age, (*line.get(at)?)?)));
-            grade.take(Graded::new(moment.end, &expected, measured), said);
-            changed = true;
+            grade.take(Graded::new(moment.end, expected, *measured), said);
         }
-        if changed {
-            self.unsaved_grades.insert(key);
-        }
+        self.unsaved_grades.insert(key);
     }
 
     fn keep(&mut self, moment: Moment<'_>, row: Row) {
@@ -165,6 +196,9 @@ impl Nowcasts {
             of_kind.filter(|(_, version)| !shown(version)).cloned().collect();
         for key in gone {
             self.grades.remove(&key);
+            if self.cohorts == Some(index) {
+                self.maturity.remove(&key.1);
+            }
             self.unsaved_grades.insert(key);
         }
     }
@@ -179,6 +213,11 @@ impl Nowcasts {
         ends.iter().rev().find_map(|(end, rows)| Some((*end, rows.get(version)?)))
     }
 
+    /// How long the labels of a version take; `None` before a window is final.
+    pub fn maturity(&self, version: &str) -> Option<&Maturity> {
+        self.maturity.get(version)
+    }
+
     /// How a version's estimates have done in windows of a kind: one a metric, in order.
     pub fn grades(&self, index: u16, version: &str) -> impl Iterator<Item = (Metric, &Grade)> {
         let grades = self.grades.get(&(index, version.to_owned()));
@@ -188,8 +227,7 @@ impl Nowcasts {
 
 /// The position of an age among the buckets of label delays.
 fn age_bucket(age: Span) -> u8 {
-    let seconds = age.max(Span::ZERO).as_secs_f64();
-    DELAY_BUCKETS.partition_point(|bound| *bound < seconds) as u8
+    delay_bucket(age) as u8
 }
 
 impl Row {

@@ -1,6 +1,6 @@
 //! Estimates and grades in a checkpoint: whole, or only the windows and grades that changed.
 
-use super::{Grade, Nowcasts, Row, WindowKey};
+use super::{Grade, Maturity, Nowcasts, Row, WindowKey};
 use crate::engine::state::{Part, Section, SectionName, SnapshotKind, StateError, read, section};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,12 +12,14 @@ const SECTION: SectionName = Part::Monitor.at(24);
 struct Saving<'a> {
     windows: Vec<(WindowKey, Option<&'a BTreeMap<String, Row>>)>,
     grades: Vec<(&'a (u16, String), Option<&'a Vec<Grade>>)>,
+    maturity: &'a BTreeMap<String, Maturity>,
 }
 
 #[derive(Deserialize)]
 struct Restoring {
     windows: Vec<(WindowKey, Option<BTreeMap<String, Row>>)>,
     grades: Vec<((u16, String), Option<Vec<Grade>>)>,
+    maturity: BTreeMap<String, Maturity>,
 }
 
 impl Nowcasts {
@@ -39,6 +41,7 @@ impl Nowcasts {
         let saving = Saving {
             windows: windows.into_iter().map(rows).collect(),
             grades: grades.iter().map(|key| (key, self.grades.get(key))).collect(),
+            maturity: &self.maturity,
         };
         section(SECTION, &saving)
     }
@@ -65,6 +68,7 @@ impl Nowcasts {
                 ends.pop_first();
             }
         }
+        self.maturity = saved.maturity;
         for (key, grades) in saved.grades {
             match grades.filter(|grades| grades.len() == metrics) {
                 Some(grades) => self.grades.insert(key, grades),

@@ -6,7 +6,7 @@
 //! so that what is still open is the difference, exactly.
 
 use super::sparse::Sparse;
-use super::weighting::{Count, Mass, Weight};
+use super::weighting::{Count, Mass, Plain, Total, Weighted, Weighting};
 use super::{Group, Sign, Sketch, Sum};
 use crate::engine::score::FINE_BINS;
 use serde::{Deserialize, Serialize};
@@ -35,22 +35,31 @@ pub enum Probabilities {
 pub struct ExpectedCells {
     /// Probabilities a row: 1 (binary) or the number of classes.
     classes: u16,
-    all: Sums,
-    labelled: Sums,
+    sums: AnySums,
     /// Binary: all predictions by bin of the raw score.
     bins: Bins,
     /// Predictions without probabilities: they are in no sum.
     unscored: i64,
+    /// First labels by class and by the bucket of their delay.
+    delays: Vec<[i64; DELAYS]>,
 }
 
+/// Of all predictions, and of those that have their label.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Sums {
-    /// By decision.
-    rows: Vec<Weight>,
-    /// Sum of w p, by decision and class.
-    expected: Vec<Sum>,
-    /// Sum of w^2 p (1 - p), by decision: of the positive class (binary), of the decided one.
-    variance: Vec<Sum>,
+enum AnySums {
+    Plain(Sums<Plain>, Sums<Plain>),
+    Weighted(Sums<Weighted>, Sums<Weighted>),
+}
+
+/// Predictions whose labels may be missing for reasons of their own are told apart by decision and,
+/// binary, by a tenth of the probability: a decision's strata follow one another.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(bound = "")]
+struct Sums<W: Weighting> {
+    /// By stratum.
+    rows: Vec<W::Count>,
+    /// Sum of w p, by stratum and class.
+    expected: Vec<W::Bounded>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -65,6 +74,11 @@ struct PlainBin(i64, i64);
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct WeightedBin(Sum, Sum);
+
+/// Strata of a decision of a binary model.
+const TENTHS: usize = 10;
+/// Buckets of label delays.
+const DELAYS: usize = crate::engine::counters::DELAY_BUCKETS.len() + 1;
 
 const PLAIN_ONE: f64 = (1_u64 << 31) as f64;
 
@@ -85,7 +99,7 @@ pub struct Expected {
     pub rows: Vec<Mass>,
     /// By decision and class.
     expected: Vec<f64>,
-    /// By decision.
+    /// Sum of w^2 p (1 - p), by decision.
     pub variance: Vec<f64>,
     classes: usize,
 }
@@ -114,36 +128,35 @@ impl Group for WeightedBin {
     }
 }
 
-impl Sums {
+impl<W: Weighting> Sums<W> {
     fn new(decisions: usize, classes: usize) -> Self {
+        let strata = if classes == 1 { decisions * TENTHS } else { decisions };
         Self {
-            rows: vec![Weight::default(); decisions],
-            expected: vec![Sum::default(); decisions * classes],
-            variance: vec![Sum::default(); decisions],
+            rows: vec![W::Count::default(); strata],
+            expected: vec![W::Bounded::default(); strata * classes],
         }
     }
 
     fn apply(&mut self, row: &ExpectedRow, probabilities: &Probabilities, sign: Sign) {
-        let weight = row.weight;
-        let decision = row.decision.min(self.rows.len() - 1);
-        self.rows[decision].apply(&Weight::one(weight).0, sign);
-        let of = |value: f64| Sum::of(value).0;
-        let decided = match probabilities {
+        let weight = W::weight(row.weight);
+        let count = W::Count::one(weight).0;
+        match probabilities {
             Probabilities::One(p) => {
-                self.expected[decision].apply(&of(weight * p), sign);
-                *p
+                let tenth = ((p * TENTHS as f64) as usize).min(TENTHS - 1);
+                let stratum = row.decision.min(1) * TENTHS + tenth;
+                self.rows[stratum].apply(&count, sign);
+                self.expected[stratum].apply(&W::Bounded::of(*p, weight).0, sign);
             }
             Probabilities::Each(all) => {
+                let decision = row.decision.min(self.rows.len() - 1);
                 let classes = self.expected.len() / self.rows.len();
+                self.rows[decision].apply(&count, sign);
                 let cells = &mut self.expected[decision * classes..];
                 for (cell, p) in cells.iter_mut().zip(all) {
-                    cell.apply(&of(weight * p), sign);
+                    cell.apply(&W::Bounded::of(*p, weight).0, sign);
                 }
-                all.get(decision).copied().unwrap_or(0.0)
             }
-        };
-        let variance = weight * weight * decided * (1.0 - decided);
-        self.variance[decision].apply(&of(variance), sign);
+        }
     }
 
     fn merge(&mut self, other: &Self) {
@@ -152,14 +165,20 @@ impl Sums {
         }
         add(&mut self.rows, &other.rows);
         add(&mut self.expected, &other.expected);
-        add(&mut self.variance, &other.variance);
     }
 
     fn is_empty(&self) -> bool {
         self.rows.iter().all(Group::is_zero) && self.expected.iter().all(Group::is_zero)
     }
 
-    fn read(&self, minus: Option<&Self>) -> Expected {
+    /// Rows in all strata.
+    fn count(&self) -> i64 {
+        self.rows.iter().map(|count| count.mass().n).sum()
+    }
+
+    /// The sums, less others; `odds` above 1 if the positives among them are likelier than they
+    /// were when they came.
+    fn read(&self, minus: Option<&Self>, odds: f64) -> Expected {
         fn difference<T: Group>(from: &[T], minus: Option<&Vec<T>>) -> Vec<T> {
             let mut left = from.to_vec();
             for (left, minus) in left.iter_mut().zip(minus.into_iter().flatten()) {
@@ -167,14 +186,22 @@ impl Sums {
             }
             left
         }
-        let read = |sums: Vec<Sum>| sums.into_iter().map(Sum::to_f64).collect::<Vec<f64>>();
         let rows = difference(&self.rows, minus.map(|minus| &minus.rows));
-        Expected {
+        let expected = difference(&self.expected, minus.map(|minus| &minus.expected));
+        let mut all = Expected {
             classes: self.expected.len() / self.rows.len().max(1),
             rows: rows.iter().map(Count::mass).collect(),
-            expected: read(difference(&self.expected, minus.map(|minus| &minus.expected))),
-            variance: read(difference(&self.variance, minus.map(|minus| &minus.variance))),
+            expected: expected.iter().map(Total::read).collect(),
+            variance: Vec::new(),
+        };
+        if all.classes == 1 {
+            all.shift(odds);
         }
+        all.vary();
+        if all.classes == 1 {
+            all.fold(TENTHS);
+        }
+        all
     }
 }
 
@@ -192,6 +219,16 @@ impl Bins {
     }
 }
 
+/// Runs an expression on the sums, whichever weighting they have.
+macro_rules! sums {
+    ($sums:expr, $all:ident, $labelled:ident => $body:expr) => {
+        match $sums {
+            AnySums::Plain($all, $labelled) => $body,
+            AnySums::Weighted($all, $labelled) => $body,
+        }
+    };
+}
+
 impl ExpectedCells {
     /// For a binary model (`classes` absent), or one with so many classes.
     pub fn new(classes: Option<usize>, weighted: bool) -> Self {
@@ -199,40 +236,61 @@ impl ExpectedCells {
         let universe = FINE_BINS as u16;
         Self {
             classes: outputs as u16,
-            all: Sums::new(decisions, outputs),
-            labelled: Sums::new(decisions, outputs),
+            sums: match weighted {
+                true => {
+                    AnySums::Weighted(Sums::new(decisions, outputs), Sums::new(decisions, outputs))
+                }
+                false => {
+                    AnySums::Plain(Sums::new(decisions, outputs), Sums::new(decisions, outputs))
+                }
+            },
             bins: match weighted {
                 true => Bins::Weighted(Sparse::new(universe)),
                 false => Bins::Plain(Sparse::new(universe)),
             },
             unscored: 0,
+            delays: vec![[0; DELAYS]; outputs.max(2)],
         }
     }
 
     /// Notes that a prediction has its label, or, with `Remove`, that it has none after all.
     pub fn label(&mut self, row: &ExpectedRow, sign: Sign) {
         if let Some(probabilities) = &row.probabilities {
-            self.labelled.apply(row, probabilities, sign);
+            sums!(&mut self.sums, _all, labelled => labelled.apply(row, probabilities, sign));
         }
+    }
+
+    /// Notes how long a first label took.
+    pub fn delayed(&mut self, class: usize, bucket: usize) {
+        let counts = self.delays.get_mut(class);
+        if let Some(count) = counts.and_then(|counts| counts.get_mut(bucket)) {
+            *count += 1;
+        }
+    }
+
+    /// First labels of a class by the bucket of their delay.
+    pub fn delays(&self, class: usize) -> &[i64] {
+        self.delays.get(class).map_or(&[], |counts| counts)
     }
 
     /// Predictions with probabilities, and without.
     pub fn rows(&self) -> (u64, u64) {
-        let rows: i64 = self.all.rows.iter().map(|weight| weight.n).sum();
+        let rows = sums!(&self.sums, all, _labelled => all.count());
         (rows.max(0) as u64, self.unscored.max(0) as u64)
     }
 
     pub fn all(&self) -> Expected {
-        self.all.read(None)
+        sums!(&self.sums, all, _labelled => all.read(None, 1.0))
     }
 
     pub fn labelled(&self) -> Expected {
-        self.labelled.read(None)
+        sums!(&self.sums, _all, labelled => labelled.read(None, 1.0))
     }
 
-    /// The predictions that have no label.
-    pub fn open(&self) -> Expected {
-        self.all.read(Some(&self.labelled))
+    /// The predictions that have no label. `odds` is how much likelier a positive than a negative
+    /// still has none (binary): 1 where labels are missing at random.
+    pub fn open(&self, odds: f64) -> Expected {
+        sums!(&self.sums, all, labelled => all.read(Some(labelled), odds))
     }
 
     /// All predictions by bin of the score, ascending, without empty bins.
@@ -259,6 +317,59 @@ impl ExpectedCells {
 }
 
 impl Expected {
+    /// Bayes' rule in each stratum: p becomes odds p / (1 + (odds - 1) p).
+    fn shift(&mut self, odds: f64) {
+        if odds == 1.0 {
+            return;
+        }
+        for (rows, expected) in self.rows.iter().zip(&mut self.expected) {
+            if rows.w <= 0.0 {
+                continue;
+            }
+            let p = (*expected / rows.w).clamp(0.0, 1.0);
+            *expected = rows.w * odds * p / (1.0 + (odds - 1.0) * p);
+        }
+    }
+
+    /// Sum of w^2 p (1 - p) of the decided class (binary: of the positive one), with the mean of p
+    /// in each stratum: never less than row by row, and hardly more within a tenth.
+    fn vary(&mut self) {
+        let of_stratum = |(at, rows): (usize, &Mass)| {
+            let decided = match self.classes {
+                1 => Some(at),
+                classes => (at < classes).then_some(at * classes + at),
+            };
+            let expected = decided.and_then(|at| self.expected.get(at)).copied().unwrap_or(0.0);
+            let p = if rows.w > 0.0 { (expected / rows.w).clamp(0.0, 1.0) } else { 0.0 };
+            rows.w2.max(0.0) * p * (1.0 - p)
+        };
+        self.variance = self.rows.iter().enumerate().map(of_stratum).collect();
+    }
+
+    /// Adds up each decision's strata.
+    fn fold(&mut self, strata: usize) {
+        let add = |sums: &[f64]| sums.chunks(strata).map(|part| part.iter().sum()).collect();
+        self.rows = self.rows.chunks(strata).map(|part| part.iter().copied().sum()).collect();
+        self.expected = add(&self.expected);
+        self.variance = add(&self.variance);
+    }
+
+    /// Adds what is expected of other predictions.
+    pub fn add(&mut self, other: &Self) {
+        if self.classes == 0 {
+            *self = other.clone();
+            return;
+        }
+        let add = |into: &mut [f64], from: &[f64]| {
+            into.iter_mut().zip(from).for_each(|(into, from)| *into += from);
+        };
+        add(&mut self.expected, &other.expected);
+        add(&mut self.variance, &other.variance);
+        for (into, from) in self.rows.iter_mut().zip(&other.rows) {
+            *into = *into + *from;
+        }
+    }
+
     /// Expected weight of this class among the predictions decided so. Binary: 1 is the positive
     /// class, 0 the other.
     pub fn of(&self, decision: usize, class: usize) -> f64 {
@@ -288,7 +399,7 @@ impl Sketch for ExpectedCells {
             self.unscored.apply(&1, sign);
             return;
         };
-        self.all.apply(row, probabilities, sign);
+        sums!(&mut self.sums, all, _labelled => all.apply(row, probabilities, sign));
         if let (Some(bin), Probabilities::One(p)) = (row.bin, probabilities) {
             self.bins.apply(bin, *p, row.weight, sign);
         }
@@ -296,17 +407,30 @@ impl Sketch for ExpectedCells {
 
     fn merge(&mut self, other: &Self) {
         assert_eq!(self.classes, other.classes, "only cells that were made alike merge");
-        self.all.merge(&other.all);
-        self.labelled.merge(&other.labelled);
+        match (&mut self.sums, &other.sums) {
+            (AnySums::Plain(all, labelled), AnySums::Plain(more, settled)) => {
+                all.merge(more);
+                labelled.merge(settled);
+            }
+            (AnySums::Weighted(all, labelled), AnySums::Weighted(more, settled)) => {
+                all.merge(more);
+                labelled.merge(settled);
+            }
+            _ => panic!("only cells with the same weighting merge"),
+        }
         match (&mut self.bins, &other.bins) {
             (Bins::Plain(bins), Bins::Plain(other)) => bins.merge(other),
             (Bins::Weighted(bins), Bins::Weighted(other)) => bins.merge(other),
             _ => panic!("only cells with the same weighting merge"),
         }
         self.unscored.plus(&other.unscored);
+        for (into, from) in self.delays.iter_mut().zip(&other.delays) {
+            super::merge_arrays(into, from);
+        }
     }
 
     fn is_empty(&self) -> bool {
-        self.all.is_empty() && self.labelled.is_empty() && self.unscored == 0
+        let none = sums!(&self.sums, all, labelled => all.is_empty() && labelled.is_empty());
+        none && self.unscored == 0
     }
 }

@@ -10,6 +10,7 @@ pub mod feature;
 mod moments;
 mod multiclass;
 mod performance;
+mod predicted;
 mod regression;
 mod scores;
 mod sparse;
@@ -24,6 +25,7 @@ pub use multiclass::{
     probability_terms,
 };
 pub use performance::{Outcome, PerformanceCells, Terms};
+pub use predicted::PredictedLosses;
 pub use regression::{ErrorBin, Levels, RegressionCells, RegressionOutcome, RegressionTerms};
 pub use scores::{ScoreCells, ScoredPrediction};
 pub use weighting::{Mass, Weight};

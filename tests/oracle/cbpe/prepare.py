@@ -51,8 +51,13 @@ def adult(path):
     cbpe.fit(reference)
     found = cbpe.estimate(current).filter(period="analysis").to_df()
     chunks = [{m: float(found.iloc[i][(m, "value")]) for m in METRICS} for i in range(len(found))]
+    whole = nannyml.CBPE(y_pred_proba="score", y_pred="prediction", y_true="label",
+                         metrics=METRICS, problem_type="classification_binary", chunk_number=1)
+    whole.fit(reference)
+    whole = whole.estimate(current).filter(period="analysis").to_df()
     y, p = reference.label.values, reference.score.values
     write("adult", {"needs_calibration": bool(needs_calibration(y, p, IsotonicCalibrator())),
+                    "whole": {m: float(whole.iloc[0][(m, "value")]) for m in METRICS},
                     "chunk_size": 5000,
                     "ends": [int(v) for v in found[("chunk", "end_index")]], "chunks": chunks})
 
