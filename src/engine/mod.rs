@@ -31,6 +31,7 @@ pub mod shard;
 pub mod sketch;
 pub mod slice;
 pub mod spec;
+pub mod stages;
 pub mod state;
 pub mod sum;
 pub mod table;

@@ -3,10 +3,11 @@
 use super::cbpe::Open;
 use super::metric::Metric;
 use super::model_shard::Partial;
-use super::pane::{Pane, PaneKey, VersionPane, stages_seen};
+use super::pane::{Pane, PaneKey, VersionPane};
 use super::sketch::feature::{FeatureSketch, merge_features};
 use super::sketch::{ExpectedCells, PerformanceCells, PredictedLosses, Sketch};
 use super::slice::SliceKey;
+use super::stages::stages_seen;
 use super::time::{Span, Timestamp};
 use std::collections::BTreeMap;
 

@@ -6,7 +6,7 @@ use crate::engine::cbpe::{
 use crate::engine::sketch::{BinaryOutcome, MulticlassOutcome, Outcome};
 use crate::engine::spec::Task;
 
-/// Labelled rows that are kept, 40 MB (and 8 bytes a class); of more, every second, fourth, ... one.
+/// Labelled rows that are kept, 40 MB (and 8 bytes a class); of more, every second, fourth, ...
 const ROWS_MAX: usize = 1 << 20;
 
 /// The labelled rows with a score, or an even part of them.

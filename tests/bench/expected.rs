@@ -1,7 +1,5 @@
-//! What estimates cost a prediction when it arrives and when its label comes, in nanoseconds, beside
-//! what its score bins and its outcome cost.
-//!
-//! `cargo bench --bench expected`. Measured on one core of a 2.9 GHz machine: see ARCHITECTURE.md.
+//! What estimates cost a prediction when it arrives and when its label comes, in nanoseconds,
+//! beside what its score bins and its outcome cost: `cargo bench --bench expected`.
 
 #![allow(clippy::unwrap_used)]
 
@@ -75,7 +73,8 @@ fn main() {
     });
     let mut bins = ScoreCells::new(false, Resolution::Fine);
     let binned = nanos(&scores, |score| {
-        let row = ScoredPrediction { score: Some(black_box(score)), decision: score >= 0.5, weight: 1.0 };
+        let decision = score >= 0.5;
+        let row = ScoredPrediction { score: Some(black_box(score)), decision, weight: 1.0 };
         bins.add(&row, Sign::Add);
     });
     let mut outcomes = BinaryCells::new(false, Resolution::Fine);

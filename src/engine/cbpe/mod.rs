@@ -2,8 +2,8 @@
 //!
 //! A calibrated probability says how likely a decision is right; summed over predictions it says
 //! how many are. [`Isotonic`] maps are fitted on held-out rows with labels when the profile is
-//! made, and kept in it. What this assumes: that scores mean the same as they did there. It is blind to
-//! a change of P(label | score), which is why each estimate is graded when labels come.
+//! made, and kept in it. What this assumes: that scores mean the same as they did there. It is
+//! blind to a change of P(label | score), which is why each estimate is graded when labels come.
 
 mod batch;
 mod estimates;

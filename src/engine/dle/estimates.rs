@@ -8,8 +8,8 @@ use crate::engine::metric::interval::Z;
 use crate::engine::metric::{self, Metric};
 use crate::engine::sketch::{PerformanceCells, PredictedLosses};
 
-/// Labelled share from which a window's estimate is graded: the losses of single predictions are not
-/// kept, so all of them are compared with those that have a label.
+/// Labelled share from which a window's estimate is graded: the losses of single predictions are
+/// not kept, so all of them are compared with those that have a label.
 const GRADED_COVERAGE_MIN: f64 = 0.9;
 const GRADED_ROWS_MIN: u64 = 20;
 

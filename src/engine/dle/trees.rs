@@ -9,8 +9,8 @@ const DEFAULT_LEFT: u8 = 2;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Input {
     pub name: String,
-    /// The texts of a column of pandas categories: a value's code is its position. Other values, and
-    /// missing ones, are NaN.
+    /// The texts of a column of pandas categories: a value's code is its position. Other values,
+    /// and missing ones, are NaN.
     pub categories: Option<Vec<String>>,
 }
 

@@ -129,7 +129,7 @@ mod tests {
     fn a_class_whose_labels_come_late_is_likelier_among_those_without_one() {
         let maturity = learned([0, 0, 200], [200, 0, 0], 500);
         let odds = |seconds| maturity.odds(Span::from_secs(seconds), Span::from_mins(1));
-        // Four of five are ever labelled: of the negatives one in five is open, of the positives all.
+        // Four of five are ever labelled: one in five of the negatives is open, and all positives.
         assert!((odds(5) - 5.0).abs() < 1e-12, "{}", odds(5));
         assert_eq!(odds(0), 1.0);
         // All that will come has come: what is left says nothing.
