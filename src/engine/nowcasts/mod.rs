@@ -22,6 +22,9 @@ use super::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Bytes in memory of one version of one window at most, for `config::size`.
+pub const ROW_BYTES: u64 = 8 * size_of::<Nowcast>() as u64 + 16 * (8 * 16 + 48);
+
 /// A window: position of its kind in the specification, and its end.
 type WindowKey = (u16, Timestamp);
 type Ends = BTreeMap<Timestamp, BTreeMap<String, Row>>;

@@ -209,7 +209,8 @@ impl Bins {
     fn apply(&mut self, bin: u16, p: f64, weight: f64, sign: Sign) {
         match self {
             Self::Plain(bins) => {
-                bins.apply(bin, &PlainBin(1, (p * PLAIN_ONE).round() as i64), sign);
+                // Rounded by hand: p is not negative, and the call of a library would cost more.
+                bins.apply(bin, &PlainBin(1, (p * PLAIN_ONE + 0.5) as i64), sign);
             }
             Self::Weighted(bins) => {
                 let row = WeightedBin(Sum::of(weight).0, Sum::of(weight * p).0);
