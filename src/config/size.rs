@@ -3,10 +3,11 @@
 //! For each model,
 //!
 //! ```text
-//! entry   = (ENTRY + 1) * TABLE / 100 + QUEUE, and for multiclass the kept probabilities
+//! entry   = (ENTRY + 1) * TABLE / 100 + QUEUE + LABEL, and for multiclass the kept probabilities
 //! pending = pending_max * entry
 //! cells   = SLICE + scores at arrival + stages * (SUMS + counts by label)
-//! panes   = sum over levels: panes * (PANE + cells and expectations of the whole + slice cells * cells)
+//! panes   = sum over levels: panes * (PANE + cells and expectations of the whole
+//!           + slice cells * cells)
 //! drift   = panes until the largest window has closed * sum over features of their bins
 //! history = sizes of windows * history_windows * versions_max * row, as `engine::history` has it,
 //!           and the packed distributions of the newest
@@ -23,6 +24,7 @@ use super::bounds::bounds;
 use super::plan::Plan;
 use crate::engine::history;
 use crate::engine::join::Pending;
+use crate::engine::labels::Labels;
 use crate::engine::metric::Metric;
 use crate::engine::nowcasts;
 use crate::engine::outputs::TOP_CLASSES_MAX;
@@ -40,6 +42,8 @@ pub const ENTRY_BYTES: u64 = size_of::<Pending>() as u64;
 pub const TABLE_PERCENT: u64 = 160;
 /// Its place in the queue that lets it go.
 pub const QUEUE_BYTES: u64 = 8;
+/// Its label, once it has come, and another place in a queue. (More labels are on the heap.)
+pub const LABEL_BYTES: u64 = size_of::<Labels>() as u64 + QUEUE_BYTES;
 /// A kept probability of a multiclass prediction, and what all of them take besides.
 pub const PROBABILITY_BYTES: u64 = 16;
 pub const PROBABILITIES_BYTES: u64 = 40;
@@ -178,7 +182,7 @@ fn entry_bytes(model: &ModelSpec) -> u64 {
         }
         Task::Binary { .. } | Task::Regression { .. } => 0,
     };
-    (ENTRY_BYTES + 1) * TABLE_PERCENT / 100 + QUEUE_BYTES + probabilities
+    (ENTRY_BYTES + 1) * TABLE_PERCENT / 100 + QUEUE_BYTES + LABEL_BYTES + probabilities
 }
 
 /// Bytes of the feature sketches of one pane.
@@ -257,7 +261,7 @@ pub fn refuse(plan: &Plan) -> Option<(String, String)> {
     let greatest = bounds("state.memory_max").map_or("", |(_, greatest)| greatest);
     let message = format!(
         "the worst case needs {}, more than memory_max, {}. The most is for the model `{}`: {} for \
-         {} panes with {} slice cells each, {} for pending predictions. Raise memory_max (at most \
+         {} panes with {} slice cells each, {} for held predictions. Raise memory_max (at most \
          {greatest}), let small windows go early (`keep`), cut slices or `labels.pending_max`",
         show_bytes(total),
         show_bytes(plan.state.memory_max_bytes),

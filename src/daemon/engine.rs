@@ -106,7 +106,7 @@ const TICK: Duration = Duration::from_millis(100);
 const SAVE_WITHIN: Duration = Duration::from_secs(20);
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 /// Checkpoints that nothing waits for take at most one part in so many of this thread's time.
-const CHECKPOINT_SHARE: u32 = 10;
+const CHECKPOINT_SHARE: u32 = 20;
 /// A checkpoint that failed is tried again after this.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 

@@ -42,9 +42,13 @@ impl ModelContext {
 }
 
 impl Expecting<'_> {
+    pub(super) fn into_row(self) -> ExpectedRow {
+        self.row
+    }
+
     /// Notes how long the label took, if it is the prediction's first.
     pub(super) fn with_label(mut self, change: &Change<'_>) -> Self {
-        let first = change.first.filter(|_| !change.prediction.counted);
+        let first = change.first.filter(|_| !change.prediction.place.is_counted());
         self.first = first.and_then(|first| match first.value {
             LabelValue::Class(class) => Some((usize::from(class), delay_bucket(first.delay))),
             LabelValue::Number(_) => None,
@@ -58,9 +62,15 @@ impl VersionPane {
         self.expected.get_or_insert_with(|| Box::new(estimator.cells(shape.weighted)))
     }
 
-    /// A prediction came, or gave way to another.
-    pub(super) fn expect(&mut self, shape: &PaneShape, expecting: &Expecting<'_>, sign: Sign) {
-        self.expected_mut(shape, expecting.estimator).add(&expecting.row, sign);
+    /// Predictions came, or gave way to others.
+    pub(super) fn expect(
+        &mut self,
+        shape: &PaneShape,
+        estimator: &Estimator,
+        rows: &[(ExpectedRow, Sign)],
+    ) {
+        let cells = self.expected_mut(shape, estimator);
+        rows.iter().for_each(|(row, sign)| cells.add(row, *sign));
     }
 
     /// It has a label, or has none after all.

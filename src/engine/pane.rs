@@ -4,13 +4,14 @@
 //! windows over them are final they roll up into the next level's, feature sketches go when the
 //! last window over them has closed, and a pane goes when its last window is final.
 
+use super::cbpe::Estimator;
 use super::event::{ClassCode, PredictionBatch};
 use super::expecting::Expecting;
 use super::labels::Contribution;
 use super::layouts::ProfileLayout;
 use super::score::Resolution;
 use super::sketch::feature::{FeatureSketch, merge_features};
-use super::sketch::{ExpectedCells, PerformanceCells, PredictedLosses, Sign, Sketch};
+use super::sketch::{ExpectedCells, ExpectedRow, PerformanceCells, PredictedLosses, Sign, Sketch};
 use super::sketch::{ScoreCells, ScoredPrediction, Terms};
 use super::slice::SliceKey;
 use super::spec::Task;
@@ -289,30 +290,43 @@ impl PaneStore {
         (&self.shape, &mut slot.pane)
     }
 
-    /// Counts a prediction in its slices, or takes it out again.
-    pub fn count_prediction(
+    /// Counts predictions in their slices, or takes them out again.
+    pub fn count_predictions<'a, S: Iterator<Item = SliceKey>>(
         &mut self,
         key: PaneKey,
         version: u16,
-        slices: impl Iterator<Item = SliceKey>,
-        prediction: &ScoredPrediction,
-        expecting: Option<&Expecting<'_>>,
-        sign: Sign,
+        predictions: impl ExactSizeIterator<Item = (S, &'a ScoredPrediction, Sign)>,
     ) {
+        if predictions.len() == 0 {
+            return;
+        }
         let (shape, pane) = self.touch(key, true);
         let pane = pane.version_mut(version);
-        if let Some(expecting) = expecting {
-            pane.expect(shape, expecting, sign);
+        for (slices, prediction, sign) in predictions {
+            for slice in std::iter::once(SliceKey::WHOLE).chain(slices) {
+                let slice = pane.slice_mut(shape, slice);
+                match sign {
+                    Sign::Add => slice.predictions += 1,
+                    Sign::Remove => slice.predictions = slice.predictions.saturating_sub(1),
+                }
+                if let Some(scores) = &mut slice.scores {
+                    scores.add(prediction, sign);
+                }
+            }
         }
-        for slice in std::iter::once(SliceKey::WHOLE).chain(slices) {
-            let slice = pane.slice_mut(shape, slice);
-            match sign {
-                Sign::Add => slice.predictions += 1,
-                Sign::Remove => slice.predictions = slice.predictions.saturating_sub(1),
-            }
-            if let Some(scores) = &mut slice.scores {
-                scores.add(prediction, sign);
-            }
+    }
+
+    /// Takes up predictions as they are expected to turn out, or takes them out again.
+    pub fn expect(
+        &mut self,
+        key: PaneKey,
+        version: u16,
+        estimator: &Estimator,
+        rows: &[(ExpectedRow, Sign)],
+    ) {
+        if !rows.is_empty() {
+            let (shape, pane) = self.touch(key, true);
+            pane.version_mut(version).expect(shape, estimator, rows);
         }
     }
 
@@ -326,7 +340,7 @@ impl PaneStore {
         classes: &[ClassCode],
         rows: &[u32],
     ) {
-        if key.start < self.released.features {
+        if rows.is_empty() || key.start < self.released.features {
             return;
         }
         let pane = self.touch(key, true).1.version_mut(version);

@@ -4,7 +4,8 @@
 //! give the state back bit for bit. Versioning, checksums and files are the checkpoint's business.
 
 use super::counters::{DelayHistogram, VersionCounters};
-use super::join::{Matched, Origins, Pending};
+use super::join::{Origins, Pending};
+use super::labels::Labels;
 use super::model_shard::{ModelShard, Partial};
 use super::outcome::LabelTally;
 use super::outcome::PredictionTally;
@@ -142,7 +143,7 @@ struct ModelHead {
 struct IdRows {
     id: IdBytes,
     pending: Vec<(Pending, Option<Ranked>)>,
-    matched: Vec<(Matched, Option<Ranked>)>,
+    matched: Vec<((Pending, Labels), Option<Ranked>)>,
     origins: Vec<Origins>,
 }
 
@@ -289,10 +290,7 @@ impl ModelShard {
         let changed = self.join.journal.replace(Vec::new());
         let mut ids = match (kind, changed) {
             (SnapshotKind::Delta, Some(changed)) => changed,
-            _ => {
-                let pending = self.join.pending.iter().map(Keyed::id);
-                pending.chain(self.join.matched.iter().map(Keyed::id)).collect()
-            }
+            _ => self.join.rows.iter().map(Keyed::id).collect(),
         };
         sort_by_table(&mut ids);
         RowsOf { model: self, ids }
@@ -305,14 +303,9 @@ impl ModelShard {
     fn restore_rows(&mut self, rows: IdRows) {
         let id = u128::from_le_bytes(rows.id);
         if self.is_multiclass() {
-            let held: Vec<u64> = self
-                .join
-                .pending
-                .get(id)
-                .map(|row| row.output)
-                .chain(self.join.matched.get(id).map(|row| row.prediction.output))
-                .collect();
-            held.into_iter().for_each(|slot| self.outputs.free(slot));
+            for row in self.join.rows.get(id) {
+                self.outputs.free(row.output);
+            }
         }
         self.join.forget_id(id);
         for (mut row, ranked) in rows.pending {
@@ -320,7 +313,7 @@ impl ModelShard {
             self.restore_output(&mut row, ranked);
             self.join.restore(row, None);
         }
-        for (Matched { mut prediction, labels }, ranked) in rows.matched {
+        for ((mut prediction, labels), ranked) in rows.matched {
             prediction.id = id;
             self.restore_output(&mut prediction, ranked);
             self.join.restore(prediction, Some(labels));
@@ -357,11 +350,15 @@ impl Serialize for RowsOf<'_> {
         let mut all = serializer.serialize_seq(Some(self.ids.len()))?;
         for &id in &self.ids {
             pending.clear();
-            pending.extend(join.pending.get(id).map(|row| (row, ranked(row))));
-            pending.sort_by_key(|(row, _)| (row.event_time, row.version));
             matched.clear();
-            matched.extend(join.matched.get(id).map(|row| (row, ranked(&row.prediction))));
-            matched.sort_by_key(|(row, _)| (row.prediction.event_time, row.prediction.version));
+            for row in join.rows.get(id) {
+                match join.labels_of(row) {
+                    None => pending.push((row, ranked(row))),
+                    Some(labels) => matched.push(((row, labels), ranked(row))),
+                }
+            }
+            pending.sort_by_key(|(row, _)| (row.event_time, row.version));
+            matched.sort_by_key(|((row, _), _)| (row.event_time, row.version));
             origins.clear();
             origins.extend(join.origins.get(id));
             origins.sort_by_key(|row| (row.event_time, row.version));
