@@ -1,7 +1,7 @@
 //! What estimates cost a prediction when it arrives and when its label comes, in nanoseconds,
 //! beside what its score bins and its outcome cost: `cargo bench --bench expected`.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 #[path = "../laws.rs"]
 #[allow(dead_code)]

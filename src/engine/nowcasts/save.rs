@@ -8,17 +8,22 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Room is left for sections before it.
 const SECTION: SectionName = Part::Monitor.at(24);
 
+/// A window with its rows by version, or that it has none.
+type Saved<R> = (WindowKey, Option<R>);
+/// A kind of window and a version, with the grades of its metrics, or that they are gone.
+type SavedGrades<K, G> = (K, Option<G>);
+
 #[derive(Serialize)]
 struct Saving<'a> {
-    windows: Vec<(WindowKey, Option<&'a BTreeMap<String, Row>>)>,
-    grades: Vec<(&'a (u16, String), Option<&'a Vec<Grade>>)>,
+    windows: Vec<Saved<&'a BTreeMap<String, Row>>>,
+    grades: Vec<SavedGrades<&'a (u16, String), &'a Vec<Grade>>>,
     maturity: &'a BTreeMap<String, Maturity>,
 }
 
 #[derive(Deserialize)]
 struct Restoring {
-    windows: Vec<(WindowKey, Option<BTreeMap<String, Row>>)>,
-    grades: Vec<((u16, String), Option<Vec<Grade>>)>,
+    windows: Vec<Saved<BTreeMap<String, Row>>>,
+    grades: Vec<SavedGrades<(u16, String), Vec<Grade>>>,
     maturity: BTreeMap<String, Maturity>,
 }
 
