@@ -30,6 +30,9 @@ pub struct FeatureSum {
 /// First and last Kafka offset of a window's predictions, by partition.
 pub type OffsetSpans = BTreeMap<i32, (i64, i64)>;
 
+/// Predictions without a score may be one in so many where a window is estimated.
+const UNSCORED_PART: u64 = 100;
+
 /// What to read of a window.
 #[derive(Clone, Copy, Debug)]
 pub struct Range<'a> {
@@ -88,8 +91,8 @@ pub fn whole(shards: &[&Partial], range: Range<'_>, judgement: Option<usize>) ->
     sum
 }
 
-/// A window's predictions as they are expected to turn out. `None` if that is not known of each of
-/// them: without a calibration, without a score, or from before there were estimates.
+/// A window's predictions as they are expected to turn out. `None` if that is not known of nearly
+/// all of them: without a calibration, without scores, or from before there were estimates.
 pub fn expected(shards: &[&Partial], range: Range<'_>) -> Option<ExpectedCells> {
     let mut sum = VersionPane::default();
     let mut predictions = 0;
@@ -99,7 +102,11 @@ pub fn expected(shards: &[&Partial], range: Range<'_>) -> Option<ExpectedCells> 
             sum.merge_expected(expected);
         }
     }
-    sum.expected.filter(|sum| sum.rows() == (predictions, 0)).map(|sum| *sum)
+    let complete = |sum: &ExpectedCells| {
+        let (scored, unscored) = sum.rows();
+        scored + unscored == predictions && unscored <= predictions / UNSCORED_PART
+    };
+    sum.expected.map(|sum| *sum).filter(complete)
 }
 
 /// The losses that are expected of a window's predictions; `None` without a model of losses.

@@ -189,8 +189,9 @@ function performance(at) {
     }
     const estimates = slice ? null : newestOne.estimates?.[metric.name];
     if (estimates) {
-      // Where all labels have come there is nothing to estimate: the measured line is enough.
-      const open = (column) => column.map((value, index) => (newestOne.coverage?.[index] === 1 && newestOne.coverage?.[index + 1] === 1 ? null : value));
+      // Where windows are final nothing more will come: the measured line is enough.
+      const settled = (index) => newestOne.state?.[index] === 'final' || newestOne.coverage?.[index] === 1;
+      const open = (column) => column.map((value, index) => (settled(index) && settled(index + 1) ? null : value));
       lines.push({
         name: 'estimated where labels are missing', role: 'other', dash: [6, 4], values: spread(newestOne, open(estimates.combined)),
         lower: spread(newestOne, open(estimates.combined_lower)), upper: spread(newestOne, open(estimates.combined_upper)),
