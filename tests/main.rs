@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod api;
+mod cbpe;
 mod chaos;
 mod checkpoint;
 mod compare;

@@ -160,6 +160,7 @@ impl Held {
         monitor.restore(state);
         for sections in chain {
             monitor.history.restore(sections).map_err(state_error)?;
+            monitor.nowcasts.restore(sections).map_err(state_error)?;
         }
         let declared = |name: &str| self.plan.webhooks.iter().any(|known| &*known.name == name);
         monitor.state.outbox.retain_webhooks(&declared, clock::now());

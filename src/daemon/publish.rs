@@ -5,7 +5,7 @@ use crate::engine::counters::{PairCounters, VersionCounters};
 use crate::engine::drift::FeatureDrift;
 use crate::engine::event::{ClassCode, RefusalReason};
 use crate::engine::metric::Metric;
-use crate::engine::monitor::{ModelReport, VersionReport, WindowReport};
+use crate::engine::monitor::{EstimateReport, ModelReport, VersionReport, WindowReport};
 use crate::engine::outcome::{InputTally, LabelOutcome, LabelTally, PredictionOutcome};
 use crate::engine::policy::Decision;
 use crate::engine::shard::Side;
@@ -338,6 +338,9 @@ impl Model<'_> {
         for window in &version.windows {
             self.window(&version.version, window, builder);
         }
+        for estimates in &version.estimates {
+            self.estimates(&version.version, estimates, builder);
+        }
         for drift in &version.drift {
             let size = drift.size.to_string();
             let labels = [name, version.version.as_str(), size.as_str()];
@@ -362,6 +365,44 @@ impl Model<'_> {
                         [labels[0], labels[1], labels[2], output.feature.as_str(), reference];
                     builder.sample(family, &labels, estimate.value);
                 }
+            }
+        }
+    }
+
+    fn estimates(&self, version: &str, report: &EstimateReport, builder: &mut SnapshotBuilder) {
+        let size = report.size.to_string();
+        let labels = [&*self.spec.name, version, size.as_str()];
+        builder.sample(&ESTIMATE_WINDOW_END, &labels, report.end.as_secs_f64());
+        builder.sample(&ESTIMATE_WINDOW_PREDICTIONS, &labels, report.predictions as f64);
+        if report.predictions > 0 {
+            let coverage = report.labeled as f64 / report.predictions as f64;
+            builder.sample(&ESTIMATE_LABEL_COVERAGE, &labels, coverage);
+        }
+        for (metric, nowcast) in &report.metrics {
+            let Some(families) = estimate_families(*metric) else { continue };
+            let both =
+                [(&families.estimated, nowcast.estimated), (&families.combined, nowcast.combined)];
+            for ([value, lower, upper], estimate) in both {
+                let Some(estimate) = estimate else { continue };
+                builder.sample(value, &labels, estimate.value);
+                if let Some(interval) = estimate.interval {
+                    builder.sample(lower, &labels, interval.lower);
+                    builder.sample(upper, &labels, interval.upper);
+                }
+            }
+        }
+        for (metric, grade) in &report.grades {
+            let labels = [labels[0], labels[1], labels[2], metric.name()];
+            builder.sample(&ESTIMATE_GRADED, &labels, grade.windows().len() as f64);
+            if let Some(bias) = grade.bias() {
+                builder.sample(&ESTIMATE_BIAS, &labels, bias);
+            }
+            let (held, banded) = grade.coverage();
+            if banded > 0 {
+                builder.sample(&ESTIMATE_BAND_HELD, &labels, held as f64 / banded as f64);
+            }
+            if let Some(trusted) = grade.trust().verdict() {
+                builder.sample(&ESTIMATE_TRUSTED, &labels, f64::from(u8::from(trusted)));
             }
         }
     }

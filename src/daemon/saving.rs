@@ -52,6 +52,7 @@ impl Held {
                 section(Part::Monitor.at(0), &held.monitor.state),
                 section(Part::Monitor.at(1), &released),
                 held.monitor.history.save(kind),
+                held.monitor.nowcasts.save(kind),
                 section(POLICY_NAMES, &policy_names(&held.monitor)),
                 section(LAYOUT_PARTS, &held.layout_parts),
                 section(PARTITIONS, &self.replaced.of_group(held.group)),

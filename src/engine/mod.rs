@@ -1,20 +1,25 @@
 //! Pure decisions: no async, no I/O, no clock, no randomness; imports nothing else of ours.
 
+pub mod cbpe;
 pub mod copartition;
 pub mod counters;
 pub mod detector;
+pub mod dle;
 pub mod drift;
 pub mod effect;
 pub mod estimate;
 pub mod event;
+pub mod expecting;
 pub mod fixed;
 pub mod history;
 pub mod join;
 pub mod labels;
 pub mod layouts;
 pub mod metric;
+pub mod model_context;
 pub mod model_shard;
 pub mod monitor;
+pub mod nowcasts;
 pub mod outbox;
 pub mod outcome;
 pub mod outputs;
@@ -28,6 +33,7 @@ pub mod sketch;
 pub mod slab;
 pub mod slice;
 pub mod spec;
+pub mod stages;
 pub mod state;
 pub mod state_summary;
 pub mod sum;

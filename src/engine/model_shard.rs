@@ -1,23 +1,20 @@
 //! One model within one shard: its join, its panes, its tally.
 
 use super::counters::{DelayHistogram, PairTerms, VersionCounters};
-use super::event::{CLASS_NONE, ClassCode, LabelValue, Position, PredictionBatch};
+use super::event::{ClassCode, Position, PredictionBatch};
+use super::expecting::Expecting;
 use super::join::{Arriving, Change, Insert, Join, Pending, Place, Release};
-use super::layouts::Layouts;
+pub use super::model_context::ModelContext;
+use super::model_context::probabilities;
 use super::outcome::{LabelOutcome, LabelTally, PredictionOutcome, PredictionTally};
 use super::outputs::{Outputs, Ranked};
 use super::pane::{PaneKey, PaneShape, PaneStore};
-use super::score::Resolution;
-use super::sketch::{
-    BinaryOutcome, MulticlassOutcome, Outcome, PerformanceCells, RegressionOutcome,
-    ScoredPrediction, Sign, Terms, probability_terms,
-};
-use super::slice::{Codes, SliceKey, Slicer};
-use super::spec::{ModelSpec, Task};
+use super::sketch::{ExpectedRow, ScoredPrediction, Sign};
+use super::slice::{Codes, SliceKey};
+use super::spec::Task;
 use super::time::Timestamp;
 use super::waiting::Waiting;
 use super::watermark::Progress;
-use super::window::Windows;
 use std::sync::Arc;
 
 /// Versions beyond the model's maximum count as this one.
@@ -44,18 +41,6 @@ pub struct Partial {
     pub labels_silent: bool,
     /// Unlabelled predictions held.
     pub pending: u64,
-}
-
-/// What a model's shards share and never change.
-#[derive(Debug)]
-pub struct ModelContext {
-    pub spec: Arc<ModelSpec>,
-    pub windows: Arc<Windows>,
-    pub slicer: Slicer,
-    pub layouts: Layouts,
-    pub shape: Arc<PaneShape>,
-    /// Makes outcomes ready for the model's cells.
-    empty: PerformanceCells,
 }
 
 /// One model's state in one shard.
@@ -91,77 +76,8 @@ struct Group {
     rows: Vec<u32>,
     /// Predictions that enter the pane or leave it, in the order of the log.
     counted: Vec<(Codes, ScoredPrediction, Sign)>,
-}
-
-impl ModelContext {
-    pub fn new(spec: Arc<ModelSpec>) -> Self {
-        let windows = Arc::new(Windows::new(&spec));
-        Self {
-            empty: PerformanceCells::new(&spec.task, spec.weighted, Resolution::Fine),
-            slicer: Slicer::new(&spec),
-            layouts: Layouts::new(&spec),
-            shape: Arc::new(PaneShape {
-                windows: Arc::clone(&windows),
-                task: spec.task.clone(),
-                weighted: spec.weighted,
-            }),
-            windows,
-            spec,
-        }
-    }
-
-    /// The decision of a row: the class that the record gives, or what the score says.
-    fn decision(&self, batch: &PredictionBatch, row: usize) -> ClassCode {
-        let class = batch.classes.get(row).copied().unwrap_or(CLASS_NONE);
-        if class != CLASS_NONE {
-            return class;
-        }
-        match &self.spec.task {
-            Task::Binary { threshold, .. } => ClassCode::from(batch.scores[row] >= *threshold),
-            Task::Multiclass { classes, .. } => {
-                let row = probabilities(batch, row, classes.len());
-                probability_terms(row, 0).top_class.unwrap_or(CLASS_NONE)
-            }
-            Task::Regression { .. } => CLASS_NONE,
-        }
-    }
-
-    /// What a prediction with this label adds to its cells.
-    fn terms(&self, outputs: &Outputs, prediction: &Pending, label: LabelValue) -> Terms {
-        let weight = prediction.weight;
-        let outcome = match (&self.spec.task, label) {
-            (Task::Multiclass { classes, .. }, LabelValue::Class(label)) => {
-                let known = outputs
-                    .get(prediction.output)
-                    .map(|ranked| probability_terms(&ranked.row(classes.len()), label))
-                    .unwrap_or_default();
-                Outcome::Multiclass(MulticlassOutcome {
-                    decision: prediction.class,
-                    label,
-                    log_loss: known.log_loss,
-                    rank: known.rank,
-                    top: known.top,
-                    weight,
-                })
-            }
-            (_, LabelValue::Class(label)) => Outcome::Binary(BinaryOutcome {
-                score: Some(f64::from_bits(prediction.output)).filter(|score| !score.is_nan()),
-                decision: prediction.class == 1,
-                label: label == 1,
-                weight,
-            }),
-            (_, LabelValue::Number(label)) => Outcome::Regression(RegressionOutcome {
-                prediction: f64::from_bits(prediction.output),
-                label,
-                weight,
-            }),
-        };
-        self.empty.terms(&outcome)
-    }
-}
-
-fn probabilities(batch: &PredictionBatch, row: usize, classes: usize) -> &[f64] {
-    batch.probabilities.get(row * classes..(row + 1) * classes).unwrap_or(&[])
+    /// The same as they are expected to turn out; empty without a calibration.
+    expected: Vec<(ExpectedRow, Sign)>,
 }
 
 impl Partial {
@@ -202,11 +118,16 @@ impl Partial {
         let prediction = change.prediction;
         let keys = context.slicer.keys(prediction.codes);
         if let Some(key) = self.panes.locate(prediction.event_time) {
+            let version = &self.versions[usize::from(prediction.version)];
+            let row = |classes| outputs.get(prediction.output).map(|ranked| ranked.row(classes));
+            let expecting = context.expecting(version, prediction, row);
+            let expecting = expecting.map(|expecting| expecting.with_label(change));
             let terms = change
                 .contributions
                 .iter()
                 .map(|change| (*change, context.terms(outputs, prediction, change.value)));
-            self.panes.apply(key, prediction.version, keys.clone(), prediction.event_time, terms);
+            let (version, at) = (prediction.version, prediction.event_time);
+            self.panes.apply(key, version, keys.clone(), at, expecting.as_ref(), terms);
         }
         let counters = &mut self.counters[usize::from(prediction.version)];
         counters.corrections += u64::from(change.corrected);
@@ -281,6 +202,10 @@ impl ModelShard {
                 .iter()
                 .map(|(codes, scored, sign)| (self.context.slicer.keys(*codes), scored, *sign));
             self.partial.panes.count_predictions(group.key, group.version, counted);
+            if let Some(estimator) = self.context.layouts.estimator(version) {
+                let (key, version) = (group.key, group.version);
+                self.partial.panes.expect(key, version, estimator, &group.expected);
+            }
             self.partial.panes.fold(
                 group.key,
                 group.version,
@@ -317,7 +242,7 @@ impl ModelShard {
         let full = self.join.held() as u64 + self.held_elsewhere >= join.pending_max;
         // What is held already takes no more room.
         if !self.joined || (full && self.join.holder(&prediction).is_none()) {
-            self.count(row, &prediction);
+            self.count(batch, row, &prediction);
             self.free(&prediction);
             let joined = self.joined;
             return Some(if joined {
@@ -356,7 +281,7 @@ impl ModelShard {
             Insert::Replaces(old) => self.uncount(&old),
             Insert::Accepted => {}
         }
-        self.count(row, &prediction);
+        self.count(batch, row, &prediction);
         if let Some(reads) = waiting {
             self.offer(reads, prediction.id);
         }
@@ -391,11 +316,16 @@ impl ModelShard {
     }
 
     /// A prediction enters its pane at the end of the batch, and the counters at once.
-    fn count(&mut self, row: usize, prediction: &Pending) {
+    fn count(&mut self, batch: &PredictionBatch, row: usize, prediction: &Pending) {
         let scored = self.scored(prediction);
+        let version = &self.partial.versions[usize::from(prediction.version)];
+        let probabilities = |classes| Some(probabilities(batch, row, classes).to_vec());
+        let expected = self.context.expecting(version, prediction, probabilities);
+        let expected = expected.map(Expecting::into_row);
         if let Some(group) = self.group(prediction) {
             group.rows.push(row as u32);
             group.counted.push((prediction.codes, scored, Sign::Add));
+            group.expected.extend(expected.map(|row| (row, Sign::Add)));
         }
         let keys = self.context.slicer.keys(prediction.codes);
         let counters = &mut self.partial.counters[usize::from(prediction.version)];
@@ -408,8 +338,13 @@ impl ModelShard {
     /// A prediction gave way to one of another partition: it leaves its pane, not the counters.
     fn uncount(&mut self, old: &Pending) {
         let scored = self.scored(old);
+        let version = &self.partial.versions[usize::from(old.version)];
+        let probabilities = |classes| Some(self.outputs.get(old.output)?.row(classes));
+        let expected = self.context.expecting(version, old, probabilities);
+        let expected = expected.map(Expecting::into_row);
         if let Some(group) = self.group(old) {
             group.counted.push((old.codes, scored, Sign::Remove));
+            group.expected.extend(expected.map(|row| (row, Sign::Remove)));
         }
         self.free(old);
     }
@@ -421,7 +356,13 @@ impl ModelShard {
         let ours = |group: &Group| group.key == key && group.version == version;
         // The newest first: most rows fall where the one before them fell.
         let at = self.groups.iter().rposition(ours).unwrap_or_else(|| {
-            self.groups.push(Group { key, version, rows: Vec::new(), counted: Vec::new() });
+            self.groups.push(Group {
+                key,
+                version,
+                rows: Vec::new(),
+                counted: Vec::new(),
+                expected: Vec::new(),
+            });
             self.groups.len() - 1
         });
         Some(&mut self.groups[at])

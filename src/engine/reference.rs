@@ -3,6 +3,8 @@
 //!
 //! Made by `tidemark profile`, kept as a JSON file with a hash of its own content.
 
+use super::cbpe::CalibrationReference;
+use super::dle::LossReference;
 use super::estimate::Estimate;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -39,6 +41,12 @@ pub struct Profile {
     pub label_values: Option<NumericReference>,
     /// Metric name -> its value on this data.
     pub baseline: BTreeMap<String, Estimate>,
+    /// How scores came true on labelled rows that the model was not trained on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<CalibrationReference>,
+    /// Regression: models that predict the loss of a prediction.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub losses: Vec<LossReference>,
     /// `sha256:` and 64 hexadecimal digits over the canonical JSON of everything above.
     pub content_hash: String,
 }
@@ -251,6 +259,12 @@ impl Profile {
         for (name, reference) in classes {
             let checked = reference.as_ref().map_or(Ok(()), CategoricalReference::validate);
             checked.map_err(|what| format!("{name}.{what}"))?;
+        }
+        let checked = self.calibration.as_ref().map_or(Ok(()), CalibrationReference::validate);
+        checked.map_err(|what| format!("calibration.{what}"))?;
+        let features: Vec<&str> = self.features.iter().map(|f| f.name.as_str()).collect();
+        for (i, loss) in self.losses.iter().enumerate() {
+            loss.check(&features).map_err(|what| format!("losses[{i}]: {what}"))?;
         }
         if self.classes.windows(2).any(|pair| pair[0] >= pair[1]) {
             return Err("classes: not sorted, or one is there twice".into());

@@ -10,8 +10,9 @@ use super::model_shard::{ModelShard, Partial};
 use super::outcome::LabelTally;
 use super::outcome::PredictionTally;
 use super::outputs::Ranked;
-use super::pane::{Pane, PaneKey, Released};
+use super::pane::{Pane, PaneKey, Released, SavedExpected, VersionPane};
 use super::shard::{Input, InputKey, Shard, Side};
+use super::sketch::{ExpectedCells, PredictedLosses};
 use super::spec::Task;
 use super::table::{Keyed, sort_by_table};
 use super::time::Timestamp;
@@ -51,6 +52,9 @@ pub enum Part {
     Waiting = 4,
     /// A monitor's memory, with the outbox.
     Monitor = 5,
+    /// What a model's predictions in its panes are expected to turn out as. Absent in checkpoints
+    /// of before there were estimates.
+    Expected = 6,
 }
 
 impl Part {
@@ -75,6 +79,7 @@ impl SectionName {
             3 => Part::Panes,
             4 => Part::Waiting,
             5 => Part::Monitor,
+            6 => Part::Expected,
             _ => return None,
         };
         Some(Self { part, index: number as u16 })
@@ -90,6 +95,7 @@ impl fmt::Display for SectionName {
             Part::Panes => "panes",
             Part::Waiting => "waiting",
             Part::Monitor => return f.write_str("monitor"),
+            Part::Expected => "expected",
         };
         write!(f, "{part}/{}", self.index)
     }
@@ -174,7 +180,12 @@ impl Shard {
         for (at, model) in self.models.iter_mut().enumerate() {
             sections.push(section(Part::Model.at(at), &ModelHead::of(&model.partial)));
             sections.push(section(Part::Join.at(at), &model.changed_rows(kind)));
-            sections.push(section(Part::Panes.at(at), &model.panes(kind)));
+            let panes = model.panes(kind);
+            sections.push(section(Part::Panes.at(at), &panes));
+            let expected = expected(&panes);
+            if !expected.is_empty() {
+                sections.push(section(Part::Expected.at(at), &expected));
+            }
         }
         for (at, waiting) in self.waiting.iter_mut().enumerate() {
             let ids = waiting.changed_ids(kind == SnapshotKind::Full, read_to(&self.inputs, at));
@@ -229,9 +240,32 @@ impl Shard {
             for (key, pane) in panes {
                 model.partial.panes.restore(key, pane);
             }
+            let at = Part::Expected.at(at);
+            if sections.iter().any(|section| section.id == at) {
+                let expected: Vec<(PaneKey, Vec<SavedExpected>)> = read(sections, at)?;
+                for (key, cells) in expected {
+                    model.partial.panes.restore_expected(key, cells);
+                }
+            }
         }
         Ok(())
     }
+}
+
+type Expected<'a> = (u16, &'a Option<Box<ExpectedCells>>, &'a Option<Box<PredictedLosses>>);
+
+/// The expectations of these panes, by version.
+fn expected(panes: &[(PaneKey, Option<Pane>)]) -> Vec<(PaneKey, Vec<Expected<'_>>)> {
+    let mut all = Vec::new();
+    for (key, pane) in panes {
+        let versions: &[(u16, VersionPane)] = pane.as_ref().map_or(&[], |pane| &pane.versions);
+        let held = versions.iter().filter(|(_, p)| p.expected.is_some() || p.losses.is_some());
+        let held: Vec<_> = held.map(|(at, p)| (*at, &p.expected, &p.losses)).collect();
+        if !held.is_empty() {
+            all.push((*key, held));
+        }
+    }
+    all
 }
 
 impl ModelHead {

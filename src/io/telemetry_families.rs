@@ -4,6 +4,7 @@
 //! Families of performance metrics and of drift statistics are made from `Metric::ALL` and
 //! `Statistic::ALL`, so a new metric appears here by itself.
 
+use crate::engine::cbpe::EVERY_ESTIMABLE;
 use crate::engine::counters::DELAY_BUCKETS;
 use crate::engine::drift::Statistic;
 use crate::engine::metric::{Metric, TopK};
@@ -253,6 +254,29 @@ families! {
         "feature_invalid_ratio" ["model", "version", "window", "feature", "reference"]
         "Share of a window's predictions whose feature is of another type or not finite.";
 
+    // Estimates before labels, and how they did.
+    ESTIMATE_WINDOW_END Gauge Snapshot
+        "estimate_window_end_timestamp_seconds" ["model", "version", "window"]
+        "End of the newest closed window, which the gauges of estimates show.";
+    ESTIMATE_WINDOW_PREDICTIONS Gauge Snapshot
+        "estimate_window_predictions" ["model", "version", "window"]
+        "Predictions in the window that the gauges of estimates show.";
+    ESTIMATE_LABEL_COVERAGE Gauge Snapshot
+        "estimate_label_coverage_ratio" ["model", "version", "window"]
+        "Labelled share of the predictions in the window that the gauges of estimates show.";
+    ESTIMATE_GRADED Gauge Snapshot
+        "estimate_graded_windows" ["model", "version", "window", "metric"]
+        "Final windows on which the estimates of a metric are graded, the newest 64 at most.";
+    ESTIMATE_BIAS Gauge Snapshot
+        "estimate_bias" ["model", "version", "window", "metric"]
+        "Mean over the graded windows of what was measured minus what was estimated.";
+    ESTIMATE_BAND_HELD Gauge Snapshot
+        "estimate_band_held_ratio" ["model", "version", "window", "metric"]
+        "Share of the graded windows whose measured value lay in the estimate's 95% band.";
+    ESTIMATE_TRUSTED Gauge Snapshot
+        "estimate_trusted" ["model", "version", "window", "metric"]
+        "1 if the graded windows bear the estimates out, 0 if not; absent before 5 are graded.";
+
     // Policies.
     POLICY_FIRING Gauge Snapshot "policy_firing" ["model", "version", "policy"]
         "1 if the policy's condition holds at the last window that it judged, else 0.";
@@ -304,7 +328,17 @@ const BASELINE_TOP_K_LABELS: &[&str] = &["model", "version", "k"];
 const FEATURE_LABELS: &[&str] = &["model", "version", "window", "feature", "reference"];
 const OUTPUT_LABELS: &[&str] = &["model", "version", "window", "output", "reference"];
 
+/// The families of one metric before all labels are there. Labels: model, version, window.
+#[derive(Debug)]
+pub struct EstimateFamilies {
+    /// Over all predictions, without any label: value, and the ends of its 95% band.
+    pub estimated: [FamilyDef; 3],
+    /// Measured where labels have come, estimated where they have not.
+    pub combined: [FamilyDef; 3],
+}
+
 struct Generated {
+    estimates: BTreeMap<Metric, EstimateFamilies>,
     metrics: BTreeMap<(Metric, Scope), MetricFamilies>,
     baselines: BTreeMap<Metric, FamilyDef>,
     drift: BTreeMap<(Statistic, DriftOf), FamilyDef>,
@@ -322,13 +356,14 @@ fn generated() -> &'static Generated {
             }
             baselines.insert(metric, baseline_def(metric));
         }
+        let estimates = EVERY_ESTIMABLE.iter().map(|metric| (*metric, estimate_defs(*metric)));
         let mut drift = BTreeMap::new();
         for statistic in Statistic::ALL {
             for of in [DriftOf::Feature, DriftOf::Output] {
                 drift.insert((statistic, of), drift_def(statistic, of));
             }
         }
-        Generated { metrics, baselines, drift }
+        Generated { estimates: estimates.collect(), metrics, baselines, drift }
     })
 }
 
@@ -388,6 +423,24 @@ fn metric_defs(metric: Metric, scope: Scope) -> MetricFamilies {
     }
 }
 
+fn estimate_defs(metric: Metric) -> EstimateFamilies {
+    let (name, unit) = (metric.name(), unit(metric));
+    let defs = |kind: &str, text: &str| {
+        let def = |part: &str, help: String| {
+            gauge(format!("tidemark_{kind}_{name}{part}{unit}"), help, MODEL_LABELS)
+        };
+        [
+            def("", format!("{text}: {}", metric.help())),
+            def("_lower", format!("Lower end of the 95% interval of {kind} {name}.")),
+            def("_upper", format!("Upper end of the 95% interval of {kind} {name}.")),
+        ]
+    };
+    EstimateFamilies {
+        estimated: defs("estimated", "Estimated over all predictions, without labels"),
+        combined: defs("combined", "Measured where labels have come, estimated where not"),
+    }
+}
+
 fn baseline_def(metric: Metric) -> FamilyDef {
     let (name, labels) = match is_top_k(metric) {
         true => (TOP_K_ACCURACY, BASELINE_TOP_K_LABELS),
@@ -425,6 +478,11 @@ pub fn baseline_family(metric: Metric) -> &'static FamilyDef {
     generated().baselines.get(&metric).expect("a test asks for each metric's family")
 }
 
+/// The families of a metric before all labels are there; `None` if it cannot be estimated.
+pub fn estimate_families(metric: Metric) -> Option<&'static EstimateFamilies> {
+    generated().estimates.get(&metric)
+}
+
 /// The family of a drift statistic.
 pub fn drift_family(statistic: Statistic, of: DriftOf) -> &'static FamilyDef {
     generated().drift.get(&(statistic, of)).expect("a test asks for each statistic's family")
@@ -438,6 +496,9 @@ pub fn families() -> &'static [&'static FamilyDef] {
         for metric in generated().metrics.values() {
             let MetricFamilies { value, lower, upper, support, error_max } = metric;
             all.extend([value, lower, upper, support, error_max]);
+        }
+        for estimate in generated().estimates.values() {
+            all.extend(estimate.estimated.iter().chain(&estimate.combined));
         }
         all.extend(generated().baselines.values());
         all.extend(generated().drift.values());

@@ -94,6 +94,8 @@ fn income() -> Profile {
         label_classes: None,
         label_values: None,
         baseline: BTreeMap::from([("accuracy".to_owned(), accuracy)]),
+        calibration: None,
+        losses: Vec::new(),
         content_hash: "sha256:7".to_owned(),
     }
 }

@@ -1,9 +1,11 @@
 //! Seeded logs: what two topics might hold, with everything that goes wrong in real ones.
 
 use std::sync::Arc;
+use tidemark::engine::cbpe::CalibrationReference;
 use tidemark::engine::event::{ClassCode, LabelValue, ModelIndex};
 use tidemark::engine::metric::Metric;
 use tidemark::engine::model_shard::ModelContext;
+use tidemark::engine::reference::Profile;
 use tidemark::engine::shard::{
     GroupModel, GroupSpec, LabelTopicSpec, LabelsOf, PredictionTopicSpec,
 };
@@ -106,7 +108,7 @@ fn spec(name: &str, spread: bool, confirms: bool, rng: &mut fastrand::Rng) -> Mo
             start: rng.bool().then_some(Timestamp(3 * MINUTE)),
         },
         windows,
-        reference: None,
+        reference: Some(Arc::new(calibrated())),
         version_references: Default::default(),
         show: ShowSpec {
             coverage_min: 0.0,
@@ -137,6 +139,17 @@ fn spec(name: &str, spread: bool, confirms: bool, rng: &mut fastrand::Rng) -> Mo
             .collect(),
         versions_max: 16,
     }
+}
+
+/// A profile that knows nothing but that scores mean what they say.
+fn calibrated() -> Profile {
+    let calibration = CalibrationReference {
+        rows: 100,
+        classes: vec!["1".into()],
+        maps: vec![None],
+        sampling: Default::default(),
+    };
+    Profile { calibration: Some(calibration), ..crate::cbpe::empty_profile() }
 }
 
 impl World {
@@ -201,7 +214,7 @@ impl World {
                 event_time: Timestamp(at),
                 record_time: Timestamp(at + rng.i64(0..2 * MINUTE)),
                 version: rng.u8(0..2),
-                score: rng.f64(),
+                score: score(rng),
                 category: rng.u32(0..3),
             };
             predictions.push((at + jitter(rng), record));
@@ -247,14 +260,14 @@ impl World {
             0 => predictions.push((at + jitter(rng), record)),
             1 => predictions.push((
                 at + jitter(rng),
-                PredictionRecord { version: 1 - record.version, score: rng.f64(), ..record },
+                PredictionRecord { version: 1 - record.version, score: score(rng), ..record },
             )),
             2 => {
                 let later = Timestamp(at + rng.i64(0..40 * MINUTE));
                 let again = PredictionRecord {
                     event_time: later,
                     record_time: later,
-                    score: rng.f64(),
+                    score: score(rng),
                     ..record
                 };
                 predictions.push((later.0 + jitter(rng), again));
@@ -266,6 +279,11 @@ impl World {
     fn partition(&self, rng: &mut fastrand::Rng, spread: bool, id: u128) -> usize {
         if spread { rng.usize(0..self.partitions) } else { (id >> 40) as usize % self.partitions }
     }
+}
+
+/// A multiple of 1/1024, so that sums of scores are exact in any order.
+fn score(rng: &mut fastrand::Rng) -> f64 {
+    f64::from(rng.u32(0..=1024)) / 1024.0
 }
 
 /// A label's columns; one of them at least can be read.

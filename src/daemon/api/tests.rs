@@ -101,6 +101,8 @@ fn profile(size: Size) -> Profile {
         label_classes: None,
         label_values: None,
         baseline: std::collections::BTreeMap::new(),
+        calibration: None,
+        losses: Vec::new(),
         content_hash: "sha256:0".into(),
     }
 }

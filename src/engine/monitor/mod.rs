@@ -6,16 +6,20 @@
 mod alert;
 mod firing;
 mod judge;
+mod nowcast;
 mod record;
 mod report;
 
 pub use alert::{AlertOutcome, ExternalAlert};
-pub use report::{DriftReport, ModelReport, SliceReport, VersionReport, WindowReport};
+pub use report::{
+    DriftReport, EstimateReport, ModelReport, SliceReport, VersionReport, WindowReport,
+};
 
 use super::drift::FeatureDrift;
 use super::effect::{Effect, FiringKind};
 use super::history::History;
 use super::model_shard::{ModelContext, Partial};
+use super::nowcasts::Nowcasts;
 use super::outbox::Outbox;
 use super::pane::{PaneKey, Released};
 use super::policy::PolicyState;
@@ -102,6 +106,8 @@ pub struct Monitor {
     pub state: MonitorState,
     /// What the newest windows looked like; a section of its own in the checkpoint.
     pub history: History,
+    /// What its windows were estimated to be, and how that did; another section.
+    pub nowcasts: Nowcasts,
     /// Fired windows that changed since, and when they last fired by our clock.
     changed: BTreeSet<WindowKey>,
     fired_at: BTreeMap<WindowKey, Timestamp>,
@@ -111,6 +117,7 @@ impl Monitor {
     pub fn new(context: Arc<ModelContext>, topic: Arc<str>) -> Self {
         let mut monitor = Self {
             history: History::new(&context.spec),
+            nowcasts: Nowcasts::new(&context.spec),
             context,
             topic,
             expected_shards: usize::MAX,
