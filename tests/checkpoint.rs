@@ -2,11 +2,16 @@
 
 #![allow(clippy::unwrap_used)]
 
+pub mod damage;
 mod faulty_store;
+mod follow;
 mod place;
+mod s3;
+mod writers;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use object_store::memory::InMemory;
@@ -22,7 +27,7 @@ use faulty_store::{Fault, FaultyStore};
 type Outcome = Result<u64, CommitError>;
 
 fn run<F: Future>(future: F) -> F::Output {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime").block_on(future)
 }
 
@@ -53,6 +58,11 @@ fn text(restored: &Restored) -> String {
     texts.join(" ")
 }
 
+/// What nobody needs is deleted at once.
+fn at_once() -> StoreOptions {
+    StoreOptions { delete_grace: Duration::ZERO, ..StoreOptions::default() }
+}
+
 /// A store in a fresh directory, and the files of the lineage `path()` in it.
 struct Scratch {
     directory: TempDir,
@@ -67,7 +77,7 @@ impl Scratch {
     fn keeping(keep_fulls: usize) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let url = format!("file://{}/not/there/yet", directory.path().display());
-        let options = StoreOptions { keep_fulls, ..StoreOptions::default() };
+        let options = StoreOptions { keep_fulls, ..at_once() };
         Self { store: Store::open(&url, options).unwrap(), directory }
     }
 
@@ -425,10 +435,8 @@ fn a_store_that_fails_anywhere_is_reported_and_the_next_commit_succeeds() {
 #[test]
 fn a_request_that_never_ends_is_given_up() {
     let memory = Arc::new(FaultyStore::new(InMemory::new()));
-    let options = StoreOptions {
-        request_timeout: std::time::Duration::from_millis(20),
-        ..StoreOptions::default()
-    };
+    let options =
+        StoreOptions { request_timeout: Duration::from_millis(20), ..StoreOptions::default() };
     let store = Store::from_objects(memory.clone(), options);
     run(async {
         let (mut lineage, _) = Lineage::open(&store, path()).await.unwrap();
@@ -442,7 +450,7 @@ fn a_request_that_never_ends_is_given_up() {
 #[test]
 fn an_object_deleted_while_it_is_read_is_no_damage() {
     let memory = Arc::new(FaultyStore::new(InMemory::new()));
-    let store = Store::from_objects(memory.clone(), StoreOptions::default());
+    let store = Store::from_objects(memory.clone(), at_once());
     run(async {
         let (mut owner, _) = Lineage::open(&store, path()).await.unwrap();
         commit(&mut owner, Kind::Full, "full").await.unwrap();
@@ -489,29 +497,4 @@ fn many_restarts_leave_one_claim_and_no_upload_behind() {
     assert_eq!(scratch.names(), [1, 2, 3, 4, 9]);
     assert!(!scratch.folder().join("00000000000000000005#1").exists());
     assert!(scratch.folder().join("mine#1").exists());
-}
-
-#[test]
-fn two_that_open_at_once_leave_exactly_one_writer() {
-    let memory = Arc::new(FaultyStore::new(InMemory::new()));
-    let store = Store::from_objects(memory.clone(), StoreOptions::default());
-    run(async {
-        let (slot, mut winner) = tokio::sync::oneshot::channel();
-        memory.next_put(Fault::Before(Box::new({
-            let store = store.clone();
-            move || {
-                Box::pin(async move {
-                    let (mut quick, _) = Lineage::open(&store, path()).await.unwrap();
-                    commit(&mut quick, Kind::Full, "quick").await.unwrap();
-                    slot.send(quick).ok();
-                })
-            }
-        })));
-        let (mut slow, restored) = Lineage::open(&store, path()).await.unwrap();
-        assert_eq!(text(&restored), "quick", "the claim failed, so it was read again");
-        let mut quick = winner.try_recv().unwrap();
-        let late = commit(&mut quick, Kind::Delta, "late").await;
-        assert!(matches!(late, Err(CommitError::Fenced { .. })), "{late:?}");
-        commit(&mut slow, Kind::Delta, "slow").await.unwrap();
-    });
 }

@@ -3,6 +3,8 @@
 
 mod alarm;
 mod api;
+mod cbpe;
+mod chaos;
 mod checkpoint;
 mod compare;
 mod config;

@@ -16,6 +16,7 @@
 //! crash           lose what is not durable, restore, and read the logs again from there
 //! tally           print how rows ended, and how many are held
 //! gauges          print what is exported: windows, drift, policies
+//! grades          print how estimates did
 //! watermarks      print the closing watermarks
 //! ```
 //!

@@ -6,6 +6,7 @@ mod demo;
 mod inspect;
 mod profile;
 mod run;
+mod state;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::io::IsTerminal;
@@ -69,6 +70,8 @@ enum Command {
     Schema,
     /// Read a few records of a topic and propose the configuration of its fields.
     Inspect(inspect::InspectArgs),
+    // Its help is that of its arguments, which teaches.
+    State(state::StateArgs),
 }
 
 pub fn main() -> ExitCode {
@@ -85,6 +88,7 @@ pub fn main() -> ExitCode {
         Command::Compare(args) => compare::compare(&args),
         Command::Schema => config::schema(),
         Command::Inspect(args) => inspect::inspect(&args),
+        Command::State(args) => state::state(&args),
     }
 }
 

@@ -331,7 +331,7 @@ fn write_size(out: &mut String, model: &ModelSpec, size: &ModelSize) -> fmt::Res
     let bits = code_bits(&model.slices);
     writeln!(
         out,
-        "            {} for {} pending predictions of {} bytes ({bits} of 128 bits of slice codes)",
+        "            {} for {} held predictions of {} bytes ({bits} of 128 bits of slice codes)",
         show_bytes(size.pending_bytes),
         model.join.pending_max,
         size.pending_entry_bytes,

@@ -11,6 +11,8 @@ use crate::engine::reference::Profile;
 use crate::engine::spec::{FeatureKind, FeatureSpec, ModelSpec, SliceSpec, SliceValues, Task};
 use crate::engine::window::Windows;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use xxhash_rust::xxh3::xxh3_64;
 
 /// The version of the shapes themselves: to be raised when the meaning of panes or entries changes
 /// in the code.
@@ -19,6 +21,29 @@ const LAYOUT_VERSION: u32 = 1;
 /// Equal for equal layouts, on every machine and in every build with the same shapes.
 pub fn hash(model: &ModelSpec) -> PlanHash {
     PlanHash::of(&describe(model).to_string())
+}
+
+/// What the layout is made of: the name of each part and its hash, so that a change can be named.
+pub fn parts(model: &ModelSpec) -> BTreeMap<String, u64> {
+    let mut parts = BTreeMap::new();
+    let Value::Object(fields) = describe(model) else { return parts };
+    for (name, value) in fields {
+        match value {
+            Value::Object(inner) if name == "time" || name == "join" => {
+                for (inner_name, value) in inner {
+                    parts.insert(format!("{name}.{inner_name}"), part_hash(&value));
+                }
+            }
+            value => {
+                parts.insert(name, part_hash(&value));
+            }
+        }
+    }
+    parts
+}
+
+fn part_hash(value: &Value) -> u64 {
+    xxh3_64(value.to_string().as_bytes())
 }
 
 fn describe(model: &ModelSpec) -> Value {

@@ -29,6 +29,7 @@ pub use bounds::BOUNDS;
 pub use check::check;
 pub use defaults::{DEFAULT_FILE, complete_file};
 pub use fault::{ConfigErrors, FAULTS_MAX, Fault, Mark};
+pub use layout::parts as layout_parts;
 pub use plan::{
     DeadLettersPlan, Format, GroupPlan, HttpPlan, KafkaPlan, LabelListener, LabelTopic, Plan,
     PlanHash, PredictionRoute, PredictionTopic, Start, StatePlan, WebhookPlan, WebhookTls,

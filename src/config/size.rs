@@ -3,10 +3,11 @@
 //! For each model,
 //!
 //! ```text
-//! entry   = (ENTRY + 1) * TABLE / 100 + QUEUE, and for multiclass the kept probabilities
+//! entry   = (ENTRY + 1) * TABLE / 100 + QUEUE + LABEL, and for multiclass the kept probabilities
 //! pending = pending_max * entry
 //! cells   = SLICE + scores at arrival + stages * (SUMS + counts by label)
-//! panes   = sum over levels: panes * (PANE + cells of the whole + slice cells * cells)
+//! panes   = sum over levels: panes * (PANE + cells and expectations of the whole
+//!           + slice cells * cells)
 //! drift   = panes until the largest window has closed * sum over features of their bins
 //! history = sizes of windows * history_windows * versions_max * row, as `engine::history` has it,
 //!           and the packed distributions of the newest
@@ -23,7 +24,9 @@ use super::bounds::bounds;
 use super::plan::Plan;
 use crate::engine::history;
 use crate::engine::join::Pending;
+use crate::engine::labels::Labels;
 use crate::engine::metric::Metric;
+use crate::engine::nowcasts;
 use crate::engine::outputs::TOP_CLASSES_MAX;
 use crate::engine::reference::Distribution;
 use crate::engine::score::Resolution;
@@ -39,6 +42,8 @@ pub const ENTRY_BYTES: u64 = size_of::<Pending>() as u64;
 pub const TABLE_PERCENT: u64 = 160;
 /// Its place in the queue that lets it go.
 pub const QUEUE_BYTES: u64 = 8;
+/// Its label, once it has come, and another place in a queue. (More labels are on the heap.)
+pub const LABEL_BYTES: u64 = size_of::<Labels>() as u64 + QUEUE_BYTES;
 /// A kept probability of a multiclass prediction, and what all of them take besides.
 pub const PROBABILITY_BYTES: u64 = 16;
 pub const PROBABILITIES_BYTES: u64 = 40;
@@ -52,6 +57,11 @@ pub const COUNT_BYTES: u64 = 8;
 pub const WEIGHT_BYTES: u64 = 40;
 /// Fixed sums of a stage: losses, moments, calibration.
 pub const SUMS_BYTES: u64 = 1_024;
+/// A score bin's expectations: rows and the sum of their probabilities.
+pub const EXPECTED_BIN_BYTES: u64 = 16;
+pub const WEIGHTED_EXPECTED_BIN_BYTES: u64 = 64;
+/// Sums of expectations by decision and tenth of the probability, delays by class.
+pub const EXPECTED_BYTES: u64 = 4_096;
 /// Bins of absolute errors of the whole model and of a slice (regression).
 pub const ERROR_BINS: u64 = 1_024;
 pub const SLICE_ERROR_BINS: u64 = 256;
@@ -144,6 +154,25 @@ fn cell_bytes(model: &ModelSpec, resolution: Resolution) -> u64 {
     SLICE_BYTES + arrived * count + stages * (SUMS_BYTES + labelled * count)
 }
 
+/// Bytes of what a pane expects of its predictions, where a profile says how scores come true.
+fn expected_bytes(model: &ModelSpec) -> u64 {
+    let mut profiles = model.reference.iter().chain(model.version_references.values());
+    if !profiles.any(|profile| profile.calibration.is_some() || !profile.losses.is_empty()) {
+        return 0;
+    }
+    match &model.task {
+        Task::Binary { .. } => {
+            let bin = if model.weighted { WEIGHTED_EXPECTED_BIN_BYTES } else { EXPECTED_BIN_BYTES };
+            EXPECTED_BYTES + Resolution::Fine.bins() as u64 * bin
+        }
+        Task::Multiclass { classes, .. } => {
+            let classes = classes.len() as u64 + 1;
+            EXPECTED_BYTES + 2 * classes * classes * WEIGHT_BYTES
+        }
+        Task::Regression { .. } => EXPECTED_BYTES,
+    }
+}
+
 /// Bytes of a pending prediction.
 fn entry_bytes(model: &ModelSpec) -> u64 {
     let probabilities = match &model.task {
@@ -153,7 +182,7 @@ fn entry_bytes(model: &ModelSpec) -> u64 {
         }
         Task::Binary { .. } | Task::Regression { .. } => 0,
     };
-    (ENTRY_BYTES + 1) * TABLE_PERCENT / 100 + QUEUE_BYTES + probabilities
+    (ENTRY_BYTES + 1) * TABLE_PERCENT / 100 + QUEUE_BYTES + LABEL_BYTES + probabilities
 }
 
 /// Bytes of the feature sketches of one pane.
@@ -189,6 +218,7 @@ fn history_bytes(model: &ModelSpec) -> u64 {
     let row = history::ROW_BYTES
         + Metric::of_task(&model.task).len() as u64 * history::METRIC_BYTES
         + features * history::FEATURE_BYTES
+        + if expected_bytes(model) > 0 { nowcasts::ROW_BYTES } else { 0 }
         + cells.min(history::SLICES_MAX as u64) * history::SLICE_BYTES;
     let windows = u64::from(model.show.history_windows.max(1));
     let one = windows.saturating_mul(row).saturating_add(sketch_bytes(model));
@@ -202,6 +232,7 @@ pub fn model_size(model: &ModelSpec) -> ModelSize {
     let panes: u64 = pane_counts(&model.windows).iter().sum();
     let one = PANE_BYTES
         .saturating_add(cell_bytes(model, Resolution::Fine))
+        .saturating_add(expected_bytes(model))
         .saturating_add(slice_cells.saturating_mul(cell_bytes(model, Resolution::Coarse)));
     let largest = model.windows.iter().map(|window| window.size).max().unwrap_or(Span::ZERO);
     let open = largest + model.time.allowed_lateness + model.time.out_of_orderness;
@@ -230,7 +261,7 @@ pub fn refuse(plan: &Plan) -> Option<(String, String)> {
     let greatest = bounds("state.memory_max").map_or("", |(_, greatest)| greatest);
     let message = format!(
         "the worst case needs {}, more than memory_max, {}. The most is for the model `{}`: {} for \
-         {} panes with {} slice cells each, {} for pending predictions. Raise memory_max (at most \
+         {} panes with {} slice cells each, {} for held predictions. Raise memory_max (at most \
          {greatest}), let small windows go early (`keep`), cut slices or `labels.pending_max`",
         show_bytes(total),
         show_bytes(plan.state.memory_max_bytes),

@@ -87,6 +87,10 @@ fn one(
         let known = crate::engine::text::clip(&known.join(", "), 300);
         return Err(format!("there is no model of that name; known: {known}"));
     };
+    if !held.monitors[model].owned {
+        let why = "another member of the group looks after this model: tell all members, one acts";
+        return Err(why.to_owned());
+    }
     let spec = Arc::clone(&held.plan.models[model]);
     let monitor = &held.monitors[model].monitor;
     let policies: Vec<usize> = monitor.policies_on_alert(&told.alert.name, only).collect();

@@ -12,39 +12,35 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Giving partitions up waits this long for the last checkpoint.
-const REVOKE_WITHIN: Duration = Duration::from_secs(20);
+pub(super) const REVOKE_WITHIN: Duration = Duration::from_secs(20);
 
 impl SourceHandler for Held {
     fn start_offset(&mut self, at: TopicPartition) -> StartOffset {
         let key = self.shard_key(at);
-        if let Err(error) = self.open_shard(key) {
-            self.fatal = Some(error.to_string());
-            return StartOffset::Latest;
+        match self.open_shard(key) {
+            Ok(()) => self.store_fault = None,
+            Err(error) if error.may_pass() => {
+                if self.store_fault.is_none() {
+                    tracing::error!(%error, "a shard cannot be restored now; trying again");
+                }
+                self.store_fault = Some(error.to_string());
+                return StartOffset::NotYet;
+            }
+            Err(error) => {
+                self.fatal = Some(error.to_string());
+                return StartOffset::NotYet;
+            }
         }
+        let added = self.replaced.is_added(at.topic, at.partition);
         let role = self.intake.topic(at.topic);
-        let (input, start) = (role.input(at.partition), role.start);
+        let start = if added { StartOffset::Earliest } else { role.start };
+        let input = role.input(at.partition);
         let Some(held) = self.shards.get_mut(&key) else { return start };
         held.shard.input(input).next_offset.map_or(start, StartOffset::At)
     }
 
     fn out_of_range(&mut self, lost: OutOfRange) -> Resume {
-        let topic = &self.intake.topic(lost.at.topic).name;
-        self.out_of_range += 1;
-        tracing::error!(
-            topic = &**topic,
-            partition = lost.at.partition,
-            wanted = lost.wanted,
-            log_start = lost.log_start,
-            log_end = lost.log_end,
-            "{}",
-            if lost.beyond_end() {
-                "the log ends before the checkpoint's offset: the topic was truncated or made \
-                 anew; reading it from its start"
-            } else {
-                "records between the checkpoint and the log's start are gone (retention): they are \
-                 missing from all numbers"
-            }
-        );
+        self.replaced.lost(lost);
         Resume::LogStart
     }
 
@@ -67,6 +63,11 @@ impl SourceHandler for Held {
             }
             SourceEvent::Assigned(partitions) => {
                 self.rebalances += 1;
+                self.fleet.fenced = None;
+                self.joined = true;
+                if self.replaced.assigned(partitions) {
+                    self.monitors.iter_mut().for_each(|held| held.changed |= held.owned);
+                }
                 for &(at, offset) in partitions {
                     let key = self.shard_key(at);
                     let input = self.intake.topic(at.topic).input(at.partition);
@@ -128,10 +129,13 @@ impl Held {
                 held.assigned.remove(&input);
             }
         }
+        self.fleet.fenced = None;
         if lost {
-            // The lineage that is away with a write must not come back to a shard that was read
-            // anew.
+            // The lineage that is away with a write must not come back to what is read anew.
             self.finish_write(REVOKE_WITHIN);
+        }
+        self.disown_unassigned(lost);
+        if lost {
             for &at in partitions {
                 let key = self.shard_key(at);
                 self.shards.remove(&key);
@@ -140,7 +144,7 @@ impl Held {
     }
 
     /// Waits for the write that is on its way, if there is one, and takes up what became of it.
-    fn finish_write(&mut self, within: Duration) {
+    pub(super) fn finish_write(&mut self, within: Duration) {
         if let Some(report) = self.keeper.wait(within) {
             self.take_report(report);
         }

@@ -106,9 +106,11 @@ const TICK: Duration = Duration::from_millis(100);
 const SAVE_WITHIN: Duration = Duration::from_secs(20);
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 /// Checkpoints that nothing waits for take at most one part in so many of this thread's time.
-const CHECKPOINT_SHARE: u32 = 10;
-/// A checkpoint that failed is tried again after this.
+const CHECKPOINT_SHARE: u32 = 20;
+/// A checkpoint that failed is tried again after this, and then after twice as long each time, up
+/// to the most. What changed meanwhile goes with it, whole.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(30);
 
 impl Engine {
     pub fn new(
@@ -202,6 +204,13 @@ impl Engine {
         }
         let now = clock::now();
         self.held.expect(&self.source.status().partition_counts);
+        self.held.settle_ownership();
+        if self.held.fatal.is_some() {
+            return;
+        }
+        if self.held.replaced.should_rejoin(started_at) {
+            self.source.rejoin();
+        }
         let mut effects = Vec::new();
         self.held.advance(now, &mut effects);
         self.channels.alerts.take(&mut self.held, now, &mut effects);
@@ -252,6 +261,9 @@ impl Engine {
     /// Hands out the attempts that are due: only requests whose checkpoint is durable are.
     fn deliver(&mut self, now: Timestamp) {
         for model in 0..self.held.monitors.len() {
+            if !self.held.monitors[model].owned {
+                continue;
+            }
             let monitor = &mut self.held.monitors[model].monitor;
             if monitor.state.outbox.next_due().is_none_or(|due| due > now) {
                 continue;
@@ -291,9 +303,9 @@ impl Engine {
         let now = clock::monotonic();
         let since = now.duration_since(self.checkpointed_at);
         let every = Duration::from_micros(self.held.plan.state.checkpoint_every.0.unsigned_abs());
-        let every = every.max(self.checkpoint_took * CHECKPOINT_SHARE);
-        let urgent = self.held.forced && (!self.held.write_failed || since >= RETRY_AFTER);
-        let due = since >= every || urgent;
+        let pause = retry_pause(self.held.failed_rounds);
+        let every = every.max(self.checkpoint_took * CHECKPOINT_SHARE).max(pause);
+        let due = since >= every || (self.held.forced && since >= pause);
         if due && self.held.is_dirty() && !self.held.keeper.writing {
             self.checkpointed_at = now;
             self.held.checkpoint();
@@ -314,12 +326,13 @@ impl Engine {
     }
 
     fn show(&self, readiness: Readiness) {
-        self.meters.ready.set(f64::from(u8::from(readiness == Readiness::Ready)));
+        self.meters.ready.set(f64::from(u8::from(readiness.is_ready())));
         self.channels.readiness.send_if_modified(|shown| {
             let differs = *shown != readiness;
             if differs {
                 match &readiness {
                     Readiness::Ready => tracing::info!("ready"),
+                    Readiness::ReadyBut(note) => tracing::info!(note, "ready"),
                     Readiness::NotReady(reason) => tracing::warn!(reason, "not ready"),
                 }
                 *shown = readiness;
@@ -335,6 +348,9 @@ impl Engine {
         if let Some(&topic) = status.missing.first() {
             return not_ready(format!("topic {} does not exist", topics[topic]));
         }
+        if let Some(fault) = &self.held.store_fault {
+            return not_ready(fault.clone());
+        }
         match status.connected {
             None => return not_ready("connecting to kafka".to_owned()),
             Some(false) => return not_ready("no kafka broker can be reached".to_owned()),
@@ -349,7 +365,13 @@ impl Engine {
         if !status.assigned {
             return not_ready("waiting for the assignment of partitions".to_owned());
         }
-        Readiness::Ready
+        if let Some(fault) = self.held.fleet.faults.values().next() {
+            return not_ready(format!("the state of another member cannot be followed: {fault}"));
+        }
+        match self.held.replaced.sentence() {
+            Some(sentence) => Readiness::ReadyBut(sentence),
+            None => Readiness::Ready,
+        }
     }
 
     /// Topics of a group must have the same number of partitions, unless one shard holds them all.
@@ -388,6 +410,14 @@ impl Engine {
             None if !saved => Err(DaemonError::NotSaved),
             None => Ok(()),
         }
+    }
+}
+
+/// After so many rounds of checkpoints that failed in a row.
+fn retry_pause(failed: u32) -> Duration {
+    match failed {
+        0 => Duration::ZERO,
+        failed => RETRY_AFTER.saturating_mul(1 << (failed - 1).min(8)).min(RETRY_AFTER_MAX),
     }
 }
 

@@ -1,11 +1,13 @@
 //! What the engine's thread holds: shards, monitors, and where each is in its checkpoints.
 
-use super::durable::{Durable, MonitorCounters};
+use super::durable::Durable;
+use super::fleet::Fleet;
 use super::intake::Intake;
-use super::keeper::{Keeper, Kept, RestoreError};
+use super::keeper::{Keeper, Kept, LayoutParts, RestoreError};
+use super::replaced::{PARTITIONS, Partitions, Replaced};
 use super::saving::Capture;
 use super::setup::Topology;
-use crate::config::Plan;
+use crate::config::{Plan, layout_parts};
 use crate::engine::copartition::CoPartition;
 use crate::engine::effect::Effect;
 use crate::engine::model_shard::Partial;
@@ -15,7 +17,7 @@ use crate::engine::outcome::LabelTally;
 use crate::engine::pane::{PaneKey, Released};
 use crate::engine::shard::{GroupModel, GroupSpec, InputKey, Shard, Side, Taken};
 use crate::engine::spec::{Action, JoinSpec, PolicySpec};
-use crate::engine::state::{Part, SectionName, StateError, read};
+use crate::engine::state::{Part, Section, SectionName, StateError, read};
 use crate::engine::time::Timestamp;
 use crate::io::checkpoint::LineagePath;
 use crate::io::clock;
@@ -41,6 +43,11 @@ pub struct HeldMonitor {
     pub(super) at: usize,
     /// What panes may go, once the monitor's state that no longer needs them is durable.
     pub(super) released: Option<Released>,
+    /// What its layout is made of, for those who change it.
+    pub(super) layout_parts: LayoutParts,
+    /// We look after this model: nobody else merges, decides and delivers. What is here of a model
+    /// that is not ours is what was when it last was, or at the start.
+    pub owned: bool,
     pub(super) changed: bool,
 }
 
@@ -52,18 +59,24 @@ pub struct Held {
     /// By group and model: whether ids lie in the same partition of both its topics.
     pub samples: Vec<Vec<CoPartition>>,
     pub shards: BTreeMap<(usize, i32), HeldShard>,
+    pub fleet: Fleet,
+    /// The group has given us partitions, or none, at least once.
+    pub joined: bool,
+    /// By topic, where it is known.
+    pub(super) partition_counts: Vec<Option<i32>>,
     pub monitors: Vec<HeldMonitor>,
     pub keeper: Keeper,
     pub durable: Durable,
     pub(super) capture: Option<Capture>,
     /// Something must be durable soon: a request waits for it.
     pub forced: bool,
-    /// The last round of checkpoints did not become durable.
-    pub write_failed: bool,
+    /// Rounds of checkpoints in a row that did not become durable.
+    pub failed_rounds: u32,
+    /// Why no shard can be restored now; it is tried again.
+    pub store_fault: Option<String>,
     /// Why the daemon must stop.
     pub fatal: Option<String>,
-    /// Offsets that were not in the log, since the start.
-    pub out_of_range: u64,
+    pub replaced: Replaced,
     pub records: u64,
     /// Assignments and revocations that have not been counted yet.
     pub rebalances: u64,
@@ -76,60 +89,85 @@ impl Held {
         topology: Topology,
         intake: Intake,
         keeper: Keeper,
+        replaced: Replaced,
+        fleet: Fleet,
     ) -> Result<Self, RestoreError> {
         let mut held = Self {
             samples: topology.groups.iter().map(|group| samples(group)).collect(),
             groups: topology.groups,
             intake,
             shards: BTreeMap::new(),
+            fleet,
+            joined: false,
+            partition_counts: Vec::new(),
             monitors: Vec::new(),
             keeper,
             durable: Durable::default(),
             capture: None,
             forced: false,
-            write_failed: false,
+            failed_rounds: 0,
+            store_fault: None,
+            replaced,
             fatal: None,
-            out_of_range: 0,
             records: 0,
             rebalances: 0,
             plan,
         };
         for (model, &(group, at)) in topology.models.iter().enumerate() {
-            held.open_monitor(model, group, at)?;
+            let spec = &held.groups[group].models[at];
+            let topic = Arc::clone(&held.groups[group].prediction_topics[spec.predictions].topic);
+            let path = LineagePath::model(&spec.context.spec.name);
+            let layout_parts = layout_parts(&spec.context.spec);
+            // What is there must be readable, whoever comes to own it.
+            let (kept, chain) = held
+                .keeper
+                .read(path, held.plan.layouts[model].0)
+                .map_err(|error| error.compared_with(&layout_parts))?;
+            held.monitors.push(HeldMonitor {
+                monitor: Monitor::new(Arc::clone(&spec.context), topic),
+                kept,
+                group,
+                at,
+                released: None,
+                layout_parts,
+                owned: false,
+                changed: false,
+            });
+            held.restore_monitor(model, &chain)?;
         }
         Ok(held)
     }
 
-    fn open_monitor(&mut self, model: usize, group: usize, at: usize) -> Result<(), RestoreError> {
-        let spec = &self.groups[group].models[at];
-        let topic = Arc::clone(&self.groups[group].prediction_topics[spec.predictions].topic);
-        let mut monitor = Monitor::new(Arc::clone(&spec.context), topic);
-        let path = LineagePath::model(&spec.context.spec.name);
-        let (kept, chain) = self.keeper.open(path.clone(), self.plan.layouts[model].0)?;
-        let mut released = None;
-        if let Some(sections) = chain.last() {
-            let state_error =
-                |error: StateError| RestoreError::State { path: path.to_string(), error };
-            let mut state: MonitorState =
-                read(sections, Part::Monitor.at(0)).map_err(state_error)?;
-            // Checkpoints of before this was written go by position.
-            if let Ok(names) = read::<Vec<String>>(sections, POLICY_NAMES) {
-                state.arrange_policies(&names, &spec.context.spec.policies);
-            }
-            released = read(sections, Part::Monitor.at(1)).map_err(state_error)?;
-            monitor.restore(state);
-            // Checkpoints of before there were alarms from a budget have no such section.
-            if sections.iter().any(|section| section.id == ALARMS) {
-                monitor.restore_alarms(read(sections, ALARMS).map_err(state_error)?);
-            }
-            for sections in &chain {
-                monitor.history.restore(sections).map_err(state_error)?;
-            }
-            let declared = |name: &str| self.plan.webhooks.iter().any(|known| &*known.name == name);
-            monitor.state.outbox.retain_webhooks(&declared, clock::now());
+    pub(super) fn restore_monitor(
+        &mut self,
+        model: usize,
+        chain: &[Vec<Section>],
+    ) -> Result<(), RestoreError> {
+        let Some(sections) = chain.last() else { return Ok(()) };
+        let HeldMonitor { monitor, released, kept, .. } = &mut self.monitors[model];
+        let path = &kept.path;
+        let state_error = |error: StateError| RestoreError::State { path: path.to_string(), error };
+        let mut state: MonitorState = read(sections, Part::Monitor.at(0)).map_err(state_error)?;
+        // Checkpoints of before this was written go by position.
+        if let Ok(names) = read::<Vec<String>>(sections, POLICY_NAMES) {
+            state.arrange_policies(&names, &monitor.context.spec.policies);
         }
-        self.durable.monitors.insert(model, MonitorCounters::of(&monitor));
-        self.monitors.push(HeldMonitor { monitor, kept, group, at, released, changed: true });
+        *released = read(sections, Part::Monitor.at(1)).map_err(state_error)?;
+        // Older checkpoints do not say.
+        if let Ok(partitions) = read::<Partitions>(sections, PARTITIONS) {
+            self.replaced.restore(&partitions);
+        }
+        monitor.restore(state);
+        // Checkpoints of before there were alarms from a budget have no such section.
+        if sections.iter().any(|section| section.id == ALARMS) {
+            monitor.restore_alarms(read(sections, ALARMS).map_err(state_error)?);
+        }
+        for sections in chain {
+            monitor.history.restore(sections).map_err(state_error)?;
+            monitor.nowcasts.restore(sections).map_err(state_error)?;
+        }
+        let declared = |name: &str| self.plan.webhooks.iter().any(|known| &*known.name == name);
+        monitor.state.outbox.retain_webhooks(&declared, clock::now());
         Ok(())
     }
 
@@ -168,6 +206,7 @@ impl Held {
 
     /// Moves shards and monitors on; carries out what can be carried out here.
     pub fn advance(&mut self, now: Timestamp, effects: &mut Vec<(usize, Effect)>) {
+        let followed: Vec<bool> = (0..self.groups.len()).map(|at| self.is_followed(at)).collect();
         for ((group, _), held) in
             self.shards.iter_mut().filter(|(_, held)| !held.assigned.is_empty())
         {
@@ -176,24 +215,34 @@ impl Held {
                     model.hold_implicit(sample.is_mismatched());
                 }
             }
-            let ended = held.shard.ended();
+            let (ended, closing) = (held.shard.ended(), closing(&held.shard));
             held.shard.advance();
             // Silence alone settles rows too, and their counters must become durable.
             held.changed |= held.shard.ended() != ended;
+            // Owners of models elsewhere know our time from our checkpoints only.
+            held.changed |= followed[*group] && self::closing(&held.shard) != closing;
         }
         let mut all = Vec::new();
         for (model, held) in self.monitors.iter_mut().enumerate() {
             let (group, at) = (held.group, held.at);
+            let released = held.released.as_ref().filter(|_| held.owned);
+            if let Some(released) = released.or_else(|| self.fleet.released.get(&model)) {
+                for shard in assigned_mut(&mut self.shards, group) {
+                    shard.shard.models[at].partial.panes.release(released);
+                }
+            }
+            if !held.owned {
+                continue;
+            }
             let mut seen: Vec<PaneKey> = Vec::new();
             for shard in assigned_mut(&mut self.shards, group) {
-                let panes = &mut shard.shard.models[at].partial.panes;
-                if let Some(released) = &held.released {
-                    panes.release(released);
-                }
-                seen.extend(panes.take_unseen());
+                seen.extend(shard.shard.models[at].partial.panes.take_unseen());
+            }
+            for shard in of_group_mut(&mut self.fleet.shards, group) {
+                seen.extend(shard.models[at].partial.panes.take_unseen());
             }
             held.changed |= !seen.is_empty();
-            let partials = partials(&self.shards, group, at);
+            let partials = partials(&self.shards, &self.fleet.shards, group, at);
             let mut own = Vec::new();
             held.monitor.advance(&partials, &seen, now, &mut own);
             held.changed |= !own.is_empty();
@@ -229,7 +278,11 @@ impl Held {
 
     /// How many shards each monitor has to wait for: the partitions of its group's topics.
     pub fn expect(&mut self, counts: &[Option<i32>]) {
+        self.partition_counts = counts.to_vec();
         self.intake.expect(counts);
+        if self.replaced.counts(counts) {
+            self.monitors.iter_mut().for_each(|held| held.changed |= held.owned);
+        }
         for held in &mut self.monitors {
             let spread = self.groups[held.group].spread;
             let partitions = self
@@ -300,13 +353,13 @@ impl Held {
     /// The parts of a model that are here.
     pub fn partials(&self, model: usize) -> Vec<&Partial> {
         let held = &self.monitors[model];
-        partials(&self.shards, held.group, held.at)
+        partials(&self.shards, &self.fleet.shards, held.group, held.at)
     }
 
     /// A model's report and what is needed for it.
     pub fn report(&mut self, model: usize) -> crate::engine::monitor::ModelReport {
         let held = &mut self.monitors[model];
-        let partials = partials(&self.shards, held.group, held.at);
+        let partials = partials(&self.shards, &self.fleet.shards, held.group, held.at);
         held.monitor.report(&partials)
     }
 
@@ -370,10 +423,21 @@ impl Held {
         tallies
     }
 
+    /// Whether any shard of a group is ours to read.
+    pub fn has_shards(&self, group: usize) -> bool {
+        assigned(&self.shards, group).next().is_some()
+    }
+
     /// Rows that wait for a label or a prediction, over all shards.
     pub fn waiting_of(&self, group: usize, topic: usize) -> usize {
         assigned(&self.shards, group).map(|held| held.shard.waiting(topic)).sum()
     }
+}
+
+/// Closing watermarks of each model.
+fn closing(shard: &Shard) -> Vec<(Timestamp, Timestamp)> {
+    let of = |partial: &Partial| (partial.predictions_closing, partial.labels_closing);
+    shard.models.iter().map(|model| of(&model.partial)).collect()
 }
 
 fn samples(group: &GroupSpec) -> Vec<CoPartition> {
@@ -385,7 +449,7 @@ fn samples(group: &GroupSpec) -> Vec<CoPartition> {
 /// leaves room for sections before it.
 pub(super) const POLICY_NAMES: SectionName = Part::Monitor.at(16);
 /// What alarms from a budget remember, by the policy's name.
-pub(super) const ALARMS: SectionName = Part::Monitor.at(18);
+pub(super) const ALARMS: SectionName = Part::Monitor.at(26);
 
 pub(super) fn policy_names(monitor: &Monitor) -> Vec<String> {
     monitor.context.spec.policies.iter().map(|policy| policy.name.to_string()).collect()
@@ -416,10 +480,21 @@ fn assigned_mut(
         .filter(|held| !held.assigned.is_empty())
 }
 
-pub(super) fn partials(
-    shards: &BTreeMap<(usize, i32), HeldShard>,
+/// Of all shards that are known: those we read, and those that others do.
+pub(super) fn partials<'a>(
+    shards: &'a BTreeMap<(usize, i32), HeldShard>,
+    others: &'a BTreeMap<(usize, i32), Shard>,
     group: usize,
     at: usize,
-) -> Vec<&Partial> {
-    assigned(shards, group).map(|held| &held.shard.models[at].partial).collect()
+) -> Vec<&'a Partial> {
+    let ours = assigned(shards, group).map(|held| &held.shard);
+    let others = others.range((group, i32::MIN)..=(group, i32::MAX)).map(|(_, shard)| shard);
+    ours.chain(others).map(|shard| &shard.models[at].partial).collect()
+}
+
+fn of_group_mut(
+    shards: &mut BTreeMap<(usize, i32), Shard>,
+    group: usize,
+) -> impl Iterator<Item = &mut Shard> {
+    shards.range_mut((group, i32::MIN)..=(group, i32::MAX)).map(|(_, shard)| shard)
 }

@@ -5,7 +5,7 @@
 //! offsets committed to Kafka, panes let go) waits for that report.
 
 use crate::engine::shard::{GroupSpec, Shard};
-use crate::engine::state::{Section, SectionName, SnapshotKind, StateError};
+use crate::engine::state::{Part, Section, SectionName, SnapshotKind, StateError, read};
 use crate::engine::text::clip;
 use crate::engine::time::Timestamp;
 use crate::io::checkpoint::{
@@ -13,10 +13,13 @@ use crate::io::checkpoint::{
 };
 use crate::io::clock;
 use crate::io::telemetry::{
-    CHECKPOINT_BYTES, CHECKPOINT_FAILURES, CHECKPOINT_SECONDS, CHECKPOINT_SIZE,
+    CHECKPOINT_BYTES, CHECKPOINT_DAMAGED, CHECKPOINT_FAILURES, CHECKPOINT_SECONDS, CHECKPOINT_SIZE,
     CHECKPOINT_TIMESTAMP, CHECKPOINT_WRITES, Counter, Gauge, Histogram, Telemetry,
 };
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, StreamExt};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
@@ -37,16 +40,53 @@ pub enum RestoreError {
     #[error("{path}: {error}")]
     State { path: String, error: StateError },
     #[error(
-        "{path} was written with another layout (windows, features, slices, profile or join times \
-         of a model changed): restore the old configuration, or give this one another state.url"
+        "{path} was written with another layout ({changed} changed): restore the old \
+         configuration, or give this one another state.url"
     )]
-    OtherLayout { path: String },
+    OtherLayout {
+        path: String,
+        changed: String,
+        /// What its layout was made of, if it says so.
+        parts: Option<LayoutParts>,
+    },
 }
 
+/// What a layout is made of: each part's name and hash, so that a change can be named.
+pub type LayoutParts = BTreeMap<String, u64>;
+
+/// Where a model's checkpoint keeps it. The number leaves room for sections before it.
+pub const LAYOUT_PARTS: SectionName = Part::Monitor.at(17);
+
 impl RestoreError {
-    pub fn other_layout(path: &LineagePath) -> Self {
-        Self::OtherLayout { path: path.to_string() }
+    pub fn other_layout(path: &LineagePath, parts: Option<LayoutParts>) -> Self {
+        let changed = "windows, features, slices, profile or join times of a model".to_owned();
+        Self::OtherLayout { path: path.to_string(), changed, parts }
     }
+
+    /// Names what is different, as far as it is known.
+    #[must_use]
+    pub fn compared_with(self, now: &LayoutParts) -> Self {
+        match self {
+            Self::OtherLayout { path, parts: Some(parts), changed } => {
+                let names = changed_parts(&parts, now);
+                let changed = if names.is_empty() { changed } else { names.join(", ") };
+                Self::OtherLayout { path, changed, parts: Some(parts) }
+            }
+            other => other,
+        }
+    }
+
+    /// Whether the same may succeed a little later.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Open(error) if error.may_pass())
+    }
+}
+
+/// The names of parts that differ.
+pub fn changed_parts<'a>(before: &'a LayoutParts, now: &'a LayoutParts) -> Vec<&'a str> {
+    let names: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
+    let differs = |name: &&String| before.get(*name) != now.get(*name);
+    names.into_iter().filter(differs).map(String::as_str).collect()
 }
 
 /// One lineage and what its next write must be.
@@ -57,9 +97,11 @@ pub struct Kept {
     /// The next snapshot must be whole: the one before may not have arrived.
     pub full_due: bool,
     pub layout: u128,
+    /// Epoch and number of the checkpoint that it was restored from.
+    pub restored: Option<(u64, u64)>,
 }
 
-/// What the writer is asked to write, in order; after the first failure the rest is not tried.
+/// What the writer is asked to write; models only when all shards are durable.
 pub struct Write {
     pub key: Key,
     lineage: Lineage,
@@ -70,8 +112,10 @@ pub struct Write {
 
 /// What became of a round of writes.
 pub struct Report {
-    pub done: Vec<(Key, Lineage, Result<(), WriteError>)>,
+    pub done: Vec<Written>,
 }
+
+type Written = (Key, Lineage, Result<(), WriteError>);
 
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
@@ -87,6 +131,8 @@ pub struct Keeper {
     handle: Handle,
     jobs: mpsc::Sender<Vec<Write>>,
     reports: mpsc::Receiver<Report>,
+    /// Files that could not be used, by kind of lineage: shard, model.
+    damaged: [Counter; 2],
     /// A round of writes is on its way.
     pub writing: bool,
     pub facts: Facts,
@@ -130,8 +176,10 @@ impl Keeper {
             last: telemetry.gauge(&CHECKPOINT_TIMESTAMP, &[lineage]),
         });
         handle.spawn(write_all(queue, report, meters));
+        let damaged =
+            ["shard", "model"].map(|kind| telemetry.counter(&CHECKPOINT_DAMAGED, &[kind]));
         let facts = Facts::default();
-        Self { store, handle, jobs, reports, writing: false, facts }
+        Self { store, handle, jobs, reports, damaged, writing: false, facts }
     }
 
     /// Claims a lineage and reads what it holds.
@@ -144,9 +192,31 @@ impl Keeper {
         for warning in &restored.warnings {
             tracing::warn!(file = warning.file, seq = warning.seq, "{warning}");
         }
+        self.damaged[usize::from(path.is_model())].add(restored.warnings.len() as u64);
+        if restored.chain.is_empty() && !restored.warnings.is_empty() {
+            tracing::error!(
+                lineage = %path,
+                files = restored.warnings.len(),
+                "no checkpoint of this lineage is whole: it begins anew, and reads its topics from \
+                 where the configuration says"
+            );
+        }
         let chain = sections(&restored, &path, layout)?;
-        let kept = Kept { lineage: Some(lineage), path, full_due: chain.is_empty(), layout };
+        let (full_due, restored) = (chain.is_empty(), restored.newest());
+        let kept = Kept { lineage: Some(lineage), path, full_due, layout, restored };
         Ok((kept, chain))
+    }
+
+    /// What a lineage holds, without claiming it.
+    pub fn read(
+        &self,
+        path: LineagePath,
+        layout: u128,
+    ) -> Result<(Kept, Vec<Vec<Section>>), RestoreError> {
+        let restored = self.handle.block_on(Lineage::read(&self.store, &path))?;
+        let chain = sections(&restored, &path, layout)?;
+        let restored = restored.newest();
+        Ok((Kept { lineage: None, path, full_due: true, layout, restored }, chain))
     }
 
     /// Whether nobody has claimed a lineage since; if that cannot be told, it counts as lost.
@@ -246,47 +316,55 @@ pub fn restore_shard(
     Ok(shard)
 }
 
-fn sections(
+pub fn sections(
     restored: &Restored,
     path: &LineagePath,
     layout: u128,
 ) -> Result<Vec<Vec<Section>>, RestoreError> {
     let mut chain = Vec::new();
     for checkpoint in &restored.chain {
+        let sections = checkpoint.sections.iter().filter_map(|(id, bytes)| {
+            Some(Section { id: SectionName::from_number(id.0)?, bytes: bytes.to_vec() })
+        });
+        let sections: Vec<Section> = sections.collect();
         if checkpoint.header.plan_hash != layout {
-            return Err(RestoreError::other_layout(path));
+            return Err(RestoreError::other_layout(path, read(&sections, LAYOUT_PARTS).ok()));
         }
-        chain.push(
-            checkpoint
-                .sections
-                .iter()
-                .filter_map(|(id, bytes)| {
-                    Some(Section { id: SectionName::from_number(id.0)?, bytes: bytes.to_vec() })
-                })
-                .collect(),
-        );
+        chain.push(sections);
     }
     Ok(chain)
 }
+
+/// Shards that are written at once: a remote store takes its time for each.
+const WRITES_AT_ONCE: usize = 4;
+/// A write that failed is tried again so often before its round is given up, after pauses of
+/// `RETRY_PAUSE`, four times as long each time.
+const RETRIES: u32 = 2;
+const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
 async fn write_all(
     mut queue: mpsc::Receiver<Vec<Write>>,
     report: mpsc::Sender<Report>,
     meters: [Meters; 2],
 ) {
+    let meters = Arc::new(meters);
     while let Some(round) = queue.recv().await {
         let mut done = Vec::new();
         let mut failed = false;
-        for write in round {
-            let Write { key, mut lineage, kind, layout, sections } = write;
-            let result = if failed {
-                Err(WriteError::NotTried)
-            } else {
-                let meters = &meters[usize::from(matches!(key, Key::Model(_)))];
-                commit(&mut lineage, kind, layout, sections, meters).await.map_err(Into::into)
-            };
-            failed |= result.is_err();
-            done.push((key, lineage, result));
+        // Models after all shards, and only if these are durable.
+        let (models, shards): (Vec<Write>, Vec<Write>) =
+            round.into_iter().partition(|write| matches!(write.key, Key::Model(_)));
+        for writes in [shards, models] {
+            let too_late = failed;
+            let writes: Vec<BoxFuture<'static, Written>> = writes
+                .into_iter()
+                .map(|write| attempt(write, Arc::clone(&meters), too_late).boxed())
+                .collect();
+            let mut writes = futures_util::stream::iter(writes).buffered(WRITES_AT_ONCE);
+            while let Some(one) = writes.next().await {
+                failed |= one.2.is_err();
+                done.push(one);
+            }
         }
         if report.send(Report { done }).await.is_err() {
             return;
@@ -294,26 +372,46 @@ async fn write_all(
     }
 }
 
-async fn commit(
-    lineage: &mut Lineage,
-    kind: SnapshotKind,
-    layout: u128,
-    sections: Vec<Section>,
-    meters: &Meters,
-) -> Result<(), CommitError> {
-    let started_at = clock::monotonic();
-    let bytes: u64 = sections.iter().map(|section| section.bytes.len() as u64).sum();
+async fn attempt(write: Write, meters: Arc<[Meters; 2]>, too_late: bool) -> Written {
+    let Write { key, mut lineage, kind, layout, sections } = write;
+    let meters = &meters[usize::from(matches!(key, Key::Model(_)))];
+    if too_late {
+        return (key, lineage, Err(WriteError::NotTried));
+    }
     let sections: Vec<(SectionId, Bytes)> = sections
         .into_iter()
         .map(|section| (SectionId(section.id.number()), Bytes::from(section.bytes)))
         .collect();
+    let mut pause = RETRY_PAUSE;
+    for _ in 0..RETRIES {
+        let result = commit(&mut lineage, kind, layout, &sections, meters).await;
+        let Err(CommitError::Unavailable(reason)) = result else {
+            return (key, lineage, result.map_err(Into::into));
+        };
+        tracing::debug!(?key, reason, "a checkpoint was not taken, trying again");
+        tokio::time::sleep(pause).await;
+        pause *= 4;
+    }
+    let result = commit(&mut lineage, kind, layout, &sections, meters).await;
+    (key, lineage, result.map_err(Into::into))
+}
+
+async fn commit(
+    lineage: &mut Lineage,
+    kind: SnapshotKind,
+    layout: u128,
+    sections: &[(SectionId, Bytes)],
+    meters: &Meters,
+) -> Result<(), CommitError> {
+    let started_at = clock::monotonic();
+    let bytes: u64 = sections.iter().map(|(_, bytes)| bytes.len() as u64).sum();
     let kind = match kind {
         SnapshotKind::Full => Kind::Full,
         SnapshotKind::Delta => Kind::Delta,
     };
     let created_at: Timestamp = clock::now();
     meters.writes.add(1);
-    let result = lineage.commit(kind, Fields { plan_hash: layout, created_at }, &sections).await;
+    let result = lineage.commit(kind, Fields { plan_hash: layout, created_at }, sections).await;
     meters.seconds.observe(clock::monotonic().duration_since(started_at).as_secs_f64());
     match result {
         Ok(_) => {

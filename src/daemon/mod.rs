@@ -5,18 +5,22 @@ mod api;
 mod assignment;
 mod durable;
 mod engine;
+mod fleet;
 pub mod held;
 mod intake;
 mod keeper;
 mod level;
+mod ownership;
 mod parts;
 mod publish;
 mod reload;
+mod replaced;
 mod saving;
 mod setup;
 
 pub use engine::{NoObserver, Observer};
 pub use reload::{Loader, Reloader};
+pub use setup::expected_layout;
 
 use crate::config::{ConfigErrors, Plan};
 use crate::io::checkpoint::StoreError;
@@ -72,6 +76,13 @@ pub enum DaemonError {
     NotSaved,
 }
 
+impl DaemonError {
+    /// Whether the same may succeed a little later: the state store did not answer.
+    fn may_pass(&self) -> bool {
+        matches!(self, Self::Restore(error) if error.may_pass())
+    }
+}
+
 /// What is not in the configuration.
 pub struct Options {
     pub membership: Membership,
@@ -112,7 +123,8 @@ impl Daemon {
     /// Starts everything; returns when HTTP listens and the state of the models is restored.
     ///
     /// # Errors
-    /// What cannot be used as it is configured. A broker that is away is not among them.
+    /// What cannot be used as it is configured. A broker or a state store that is away is not among
+    /// them: the daemon waits for them and says so.
     pub fn start(plan: Plan, options: Options) -> Result<Self, DaemonError> {
         let plan = Arc::new(plan);
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -174,7 +186,15 @@ impl Daemon {
         let (delivered, outcomes) = mpsc::channel(1_024);
         let handle = runtime.handle().clone();
         let frame = Frame::new(handle, telemetry, delivered, now, &options);
-        let parts = frame.build(&plan)?;
+        let parts = match frame.build(&plan) {
+            Ok(parts) => Some(parts),
+            Err(error) if error.may_pass() => {
+                tracing::error!(%error, "the daemon waits for its state");
+                readiness.send_replace(Readiness::NotReady(error.to_string()));
+                None
+            }
+            Err(error) => return Err(error),
+        };
         let stop = Arc::new(AtomicBool::new(false));
         let channels = Channels {
             snapshots: desk,
@@ -186,12 +206,13 @@ impl Daemon {
             alerts: Alerts::new(alert_desk),
             stop: Arc::clone(&stop),
         };
+        let models = plan.models.len();
         let engine = std::thread::Builder::new()
             .name("tidemark-engine".to_owned())
-            .spawn(move || reload::supervise(&frame, parts, channels, options.observer))
+            .spawn(move || reload::supervise(&frame, &plan, parts, channels, options.observer))
             .map_err(DaemonError::Thread)?;
         let address = addresses[0];
-        tracing::info!(%address, models = plan.models.len(), "started");
+        tracing::info!(%address, models, "started");
         if let Some(address) = addresses.get(1) {
             tracing::info!(%address, "metrics have a listener of their own");
         }

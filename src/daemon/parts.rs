@@ -1,8 +1,10 @@
 //! What the engine runs on under one plan: made at the start and again at each reload.
 
+use super::fleet::Fleet;
 use super::held::Held;
 use super::intake::Intake;
 use super::keeper::Keeper;
+use super::replaced::Replaced;
 use super::setup::{Topology, kafka_settings};
 use super::{DaemonError, Options};
 use crate::config::{Plan, Secret};
@@ -72,12 +74,12 @@ impl Frame {
             )?),
             None => None,
         };
-        let held = Held::new(
-            Arc::clone(plan),
-            topology,
-            Intake::new(topics, dead_letters, &self.telemetry),
-            Keeper::new(store, self.handle.clone(), &self.telemetry),
-        )?;
+        let intake = Intake::new(topics, dead_letters, &self.telemetry);
+        let replaced = Replaced::new(&intake, &self.telemetry);
+        let every = Duration::from_micros(plan.state.checkpoint_every.0.unsigned_abs());
+        let fleet = Fleet::new(store.clone(), &self.handle, every);
+        let keeper = Keeper::new(store, self.handle.clone(), &self.telemetry);
+        let held = Held::new(Arc::clone(plan), topology, intake, keeper, replaced, fleet)?;
         let source = KafkaSource::new(
             settings,
             names,

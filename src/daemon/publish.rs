@@ -5,7 +5,7 @@ use crate::engine::counters::{PairCounters, VersionCounters};
 use crate::engine::drift::FeatureDrift;
 use crate::engine::event::{ClassCode, RefusalReason};
 use crate::engine::metric::Metric;
-use crate::engine::monitor::{ModelReport, VersionReport, WindowReport};
+use crate::engine::monitor::{EstimateReport, ModelReport, VersionReport, WindowReport};
 use crate::engine::outcome::{InputTally, LabelOutcome, LabelTally, PredictionOutcome};
 use crate::engine::policy::Decision;
 use crate::engine::shard::Side;
@@ -29,12 +29,29 @@ pub fn snapshot(scene: &mut Scene<'_>) -> Snapshot {
     rows(scene.held, &mut builder);
     outboxes(scene.held, &mut builder);
     for model in 0..scene.held.monitors.len() {
+        if !scene.held.monitors[model].owned {
+            own_share(scene.held, model, &mut builder);
+            continue;
+        }
         let spec = scene.held.plan.models[model].clone();
         let report = scene.held.report(model);
         builder.model(&spec.name, scene.held.plan.http.series_max);
         Model { held: scene.held, model, spec: &spec, report: &report }.publish(&mut builder);
     }
     builder.finish()
+}
+
+/// Of a model that another member looks after: what only we can know.
+fn own_share(held: &Held, model: usize, builder: &mut SnapshotBuilder) {
+    let spec = &held.plan.models[model];
+    builder.model(&spec.name, held.plan.http.series_max);
+    let pending: u64 = held.partials(model).iter().map(|partial| partial.pending).sum();
+    if pending > 0 {
+        builder.sample(&PENDING_PREDICTIONS, &[&*spec.name], pending as f64);
+    }
+    if let Some(share) = held.copartition_mismatch(model) {
+        builder.sample(&COPARTITION_MISMATCH, &[&*spec.name], share);
+    }
 }
 
 fn inputs(scene: &Scene<'_>, builder: &mut SnapshotBuilder) {
@@ -80,10 +97,14 @@ fn rows(held: &Held, builder: &mut SnapshotBuilder) {
         }
     }
     for topic in held.intake.topics() {
-        if !held.is_whole(topic.group) {
+        let name = &*topic.name;
+        if topic.side == Side::Labels && held.has_shards(topic.group) {
+            let waiting = held.waiting_of(topic.group, usize::from(topic.topic));
+            builder.sample(&WAITING_LABELS, &[name], waiting as f64);
+        }
+        if !held.tells(topic.group) || !held.is_whole(topic.group) {
             continue;
         }
-        let name = &*topic.name;
         let tally =
             inputs.get(&(topic.group, topic.side, topic.topic)).cloned().unwrap_or_default();
         builder.sample(&ROWS_READ, &[name], tally.read as f64);
@@ -115,8 +136,6 @@ fn rows(held: &Held, builder: &mut SnapshotBuilder) {
                     let count = tally.of(outcome);
                     builder.sample(&LABEL_ROWS, &[name, outcome.name()], count as f64);
                 }
-                let waiting = held.waiting_of(topic.group, at);
-                builder.sample(&WAITING_LABELS, &[name], waiting as f64);
             }
         }
     }
@@ -171,6 +190,11 @@ impl Model<'_> {
         let pending: u64 =
             self.held.partials(self.model).iter().map(|partial| partial.pending).sum();
         builder.sample(&PENDING_PREDICTIONS, &[name], pending as f64);
+        let expected = self.held.monitors[self.model].monitor.expected_shards;
+        if expected != usize::MAX {
+            let here = self.held.partials(self.model).len();
+            builder.sample(&SHARDS_MISSING, &[name], expected.saturating_sub(here) as f64);
+        }
         if let Some(share) = self.held.copartition_mismatch(self.model) {
             builder.sample(&COPARTITION_MISMATCH, &[name], share);
         }
@@ -314,6 +338,9 @@ impl Model<'_> {
         for window in &version.windows {
             self.window(&version.version, window, builder);
         }
+        for estimates in &version.estimates {
+            self.estimates(&version.version, estimates, builder);
+        }
         for drift in &version.drift {
             let size = drift.size.to_string();
             let labels = [name, version.version.as_str(), size.as_str()];
@@ -338,6 +365,44 @@ impl Model<'_> {
                         [labels[0], labels[1], labels[2], output.feature.as_str(), reference];
                     builder.sample(family, &labels, estimate.value);
                 }
+            }
+        }
+    }
+
+    fn estimates(&self, version: &str, report: &EstimateReport, builder: &mut SnapshotBuilder) {
+        let size = report.size.to_string();
+        let labels = [&*self.spec.name, version, size.as_str()];
+        builder.sample(&ESTIMATE_WINDOW_END, &labels, report.end.as_secs_f64());
+        builder.sample(&ESTIMATE_WINDOW_PREDICTIONS, &labels, report.predictions as f64);
+        if report.predictions > 0 {
+            let coverage = report.labeled as f64 / report.predictions as f64;
+            builder.sample(&ESTIMATE_LABEL_COVERAGE, &labels, coverage);
+        }
+        for (metric, nowcast) in &report.metrics {
+            let Some(families) = estimate_families(*metric) else { continue };
+            let both =
+                [(&families.estimated, nowcast.estimated), (&families.combined, nowcast.combined)];
+            for ([value, lower, upper], estimate) in both {
+                let Some(estimate) = estimate else { continue };
+                builder.sample(value, &labels, estimate.value);
+                if let Some(interval) = estimate.interval {
+                    builder.sample(lower, &labels, interval.lower);
+                    builder.sample(upper, &labels, interval.upper);
+                }
+            }
+        }
+        for (metric, grade) in &report.grades {
+            let labels = [labels[0], labels[1], labels[2], metric.name()];
+            builder.sample(&ESTIMATE_GRADED, &labels, grade.windows().len() as f64);
+            if let Some(bias) = grade.bias() {
+                builder.sample(&ESTIMATE_BIAS, &labels, bias);
+            }
+            let (held, banded) = grade.coverage();
+            if banded > 0 {
+                builder.sample(&ESTIMATE_BAND_HELD, &labels, held as f64 / banded as f64);
+            }
+            if let Some(trusted) = grade.trust().verdict() {
+                builder.sample(&ESTIMATE_TRUSTED, &labels, f64::from(u8::from(trusted)));
             }
         }
     }

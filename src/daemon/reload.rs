@@ -13,20 +13,24 @@
 //! old plan is opened again.
 
 use super::engine::{Channels, Drained, Ended, Engine};
+use super::keeper::changed_parts;
 use super::parts::{Frame, Parts, open_store, rehearse};
 use super::setup::group_layout;
 use super::{DaemonError, Observer, Options};
-use crate::config::{ConfigErrors, Plan};
+use crate::config::{ConfigErrors, Plan, layout_parts};
 use crate::engine::outbox::InFlight;
+use crate::engine::spec::ModelSpec;
 use crate::engine::text::clip;
 use crate::io::checkpoint::{Lineage, LineagePath};
 use crate::io::clock;
 use crate::io::http::api::Facts;
 use crate::io::http::api::dto::LastReload;
-use crate::io::http::{ReloadFault, Rules, Security};
+use crate::io::http::{Readiness, ReloadFault, Rules, Security};
 use crate::io::telemetry::{CONFIG_RELOAD_SUCCESSFUL, CONFIG_RELOAD_TIMESTAMP, Gauge, Telemetry};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
 /// Characters of a fault that the API shows.
@@ -182,10 +186,10 @@ fn refused(old: &Plan, new: &Plan) -> Vec<String> {
         let before = old.models.iter().position(|other| other.name == model.name);
         if before.is_some_and(|before| old.layouts[before] != new.layouts[index]) {
             faults.push(format!(
-                "models[{index}] ({}): the layout changed (windows, features, slices, profile, \
-                 join times or the moments of judgement), and its state does not fit; put it \
-                 back, or give it another name",
-                model.name
+                "models[{index}] ({}): the layout changed ({}), and its state does not fit; put \
+                 it back, or give it another name",
+                model.name,
+                before.map(|before| changed(&old.models[before], model)).unwrap_or_default()
             ));
         }
     }
@@ -203,6 +207,11 @@ fn refused(old: &Plan, new: &Plan) -> Vec<String> {
         }
     }
     faults
+}
+
+/// What of a layout is different.
+fn changed(before: &ModelSpec, now: &ModelSpec) -> String {
+    changed_parts(&layout_parts(before), &layout_parts(now)).join(", ")
 }
 
 /// State in the store, of models and groups that the old plan does not have, that does not fit.
@@ -224,7 +233,7 @@ async fn unfit(old: &Plan, new: &Plan) -> Vec<String> {
     for (path, layout) in wanted {
         match Lineage::read(&store, &path).await {
             Ok(restored) if restored.chain.iter().any(|one| one.header.plan_hash != layout) => {
-                faults.push(super::keeper::RestoreError::other_layout(&path).to_string());
+                faults.push(super::keeper::RestoreError::other_layout(&path, None).to_string());
             }
             Ok(_) => {}
             Err(error) => faults.push(error.to_string()),
@@ -234,12 +243,22 @@ async fn unfit(old: &Plan, new: &Plan) -> Vec<String> {
 }
 
 /// The engine's thread: one engine after the other, each with its plan.
+///
+/// Without parts the state store did not answer at the start, and is asked until it does.
 pub fn supervise(
     frame: &Frame,
-    parts: Parts,
+    plan: &Arc<Plan>,
+    parts: Option<Parts>,
     channels: Channels,
     observer: Box<dyn Observer>,
 ) -> Result<(), DaemonError> {
+    let parts = match parts {
+        Some(parts) => parts,
+        None => match build_when_possible(frame, plan, &channels)? {
+            Some(parts) => parts,
+            None => return Ok(()),
+        },
+    };
     let mut engine = Engine::new(parts, channels, observer, &frame.telemetry);
     loop {
         let drained = match engine.run() {
@@ -251,7 +270,10 @@ pub fn supervise(
             Ok(parts) => (parts, Ok(())),
             Err(error) => {
                 tracing::error!(%error, "the new plan cannot be opened; going back to the old one");
-                (frame.build(&old)?, Err(error.to_string()))
+                match build_when_possible(frame, &old, &channels)? {
+                    Some(parts) => (parts, Err(error.to_string())),
+                    None => return Ok(()),
+                }
             }
         };
         take_over(&mut parts, &old, in_flight);
@@ -260,6 +282,41 @@ pub fn supervise(
         engine = Engine::new(parts, channels, observer, &frame.telemetry);
     }
 }
+
+/// Opens a plan's parts; while the state store fails, says so and tries again. `None`: the daemon
+/// was told to stop meanwhile.
+fn build_when_possible(
+    frame: &Frame,
+    plan: &Arc<Plan>,
+    channels: &Channels,
+) -> Result<Option<Parts>, DaemonError> {
+    let mut pause = BUILD_PAUSE;
+    loop {
+        match frame.build(plan) {
+            Ok(parts) => return Ok(Some(parts)),
+            Err(error) if error.may_pass() => {
+                tracing::error!(%error, "trying again in {pause:?}");
+                channels.readiness.send_replace(Readiness::NotReady(error.to_string()));
+            }
+            Err(error) => return Err(error),
+        }
+        let until = clock::monotonic() + pause;
+        while clock::monotonic() < until {
+            if channels.stop.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
+            channels.heartbeat.beat();
+            std::thread::sleep(STOP_EVERY);
+        }
+        pause = (pause * 2).min(BUILD_PAUSE_MAX);
+    }
+}
+
+/// Between attempts to open a state store that fails: at first, and at most.
+const BUILD_PAUSE: Duration = Duration::from_secs(1);
+const BUILD_PAUSE_MAX: Duration = Duration::from_secs(30);
+/// How often a stop is looked for meanwhile.
+const STOP_EVERY: Duration = Duration::from_millis(50);
 
 /// Deliveries under way are not begun again, and a webhook that moved may have requests again.
 fn take_over(parts: &mut Parts, old: &Plan, mut in_flight: BTreeMap<Arc<str>, InFlight>) {

@@ -2,12 +2,14 @@
 
 use super::durable::{MonitorCounters, ShardCounters};
 use super::held::{ALARMS, Held, HeldMonitor, POLICY_NAMES, partials, policy_names};
-use super::keeper::{Key, Report, WriteError};
+use super::keeper::{Key, LAYOUT_PARTS, Report, WriteError};
+use super::replaced::PARTITIONS;
 use crate::engine::outbox::Mark;
 use crate::engine::pane::Released;
 use crate::engine::shard::InputKey;
 use crate::engine::state::{Part, section};
 use crate::io::checkpoint::CommitError;
+use crate::io::clock;
 use crate::io::kafka::TopicPartition;
 use std::collections::BTreeMap;
 
@@ -42,7 +44,7 @@ impl Held {
             if held.kept.lineage.is_none() {
                 continue;
             }
-            let partials = partials(&self.shards, held.group, held.at);
+            let partials = partials(&self.shards, &self.fleet.shards, held.group, held.at);
             let released = held.monitor.releasable(&partials).or_else(|| held.released.clone());
             // All of it is small but the history, of which a delta has what changed.
             let kind = held.kept.next_kind();
@@ -50,8 +52,11 @@ impl Held {
                 section(Part::Monitor.at(0), &held.monitor.state),
                 section(Part::Monitor.at(1), &released),
                 held.monitor.history.save(kind),
+                held.monitor.nowcasts.save(kind),
                 section(POLICY_NAMES, &policy_names(&held.monitor)),
                 section(ALARMS, &held.monitor.alarms),
+                section(LAYOUT_PARTS, &held.layout_parts),
+                section(PARTITIONS, &self.replaced.of_group(held.group)),
             ];
             let mark = held.monitor.state.outbox.mark();
             capture.monitors.insert(model, (MonitorCounters::of(&held.monitor), mark, released));
@@ -69,7 +74,8 @@ impl Held {
     pub fn take_report(&mut self, report: Report) -> Vec<(TopicPartition, i64)> {
         let mut capture = self.capture.take().unwrap_or_default();
         let mut offsets = Vec::new();
-        self.write_failed = report.done.iter().any(|(.., result)| result.is_err());
+        let failed = report.done.iter().any(|(.., result)| result.is_err());
+        self.failed_rounds = if failed { self.failed_rounds.saturating_add(1) } else { 0 };
         for (key, lineage, result) in report.done {
             let kept = match key {
                 Key::Shard { group, partition } => {
@@ -107,7 +113,7 @@ impl Held {
             }
         }
         let outbox = |held: &HeldMonitor| held.monitor.state.outbox.needs_checkpoint();
-        self.forced |= self.write_failed && self.monitors.iter().any(outbox);
+        self.forced |= failed && self.monitors.iter().any(outbox);
         offsets
     }
 
@@ -117,19 +123,29 @@ impl Held {
                 let held = self.shards.get(&(group, partition));
                 held.is_none_or(|held| held.assigned.is_empty())
             }
-            Key::Model(_) => false,
+            Key::Model(model) => !self.monitors[model].owned,
         };
         match error {
             WriteError::NotTried => {}
-            // Somebody else has the partition now, as it should be.
-            WriteError::Commit(CommitError::Fenced { .. }) if given_up => {
-                tracing::info!(?key, "a checkpoint came too late: the partition was given up");
-                if let Key::Shard { group, partition } = key {
-                    self.shards.remove(&(group, partition));
-                }
-            }
             WriteError::Commit(CommitError::Fenced { .. }) => {
-                self.fatal = Some(format!("checkpoint of {key:?}: {error}"));
+                if given_up {
+                    tracing::info!(?key, "a checkpoint came too late: it was given up already");
+                } else {
+                    // We may have slept: the group will say so. If it does not, it is fatal.
+                    tracing::error!(?key, %error, "somebody else has taken over");
+                    let what = format!("checkpoint of {key:?}: {error}");
+                    self.fleet.fenced.get_or_insert((clock::monotonic(), what));
+                }
+                match key {
+                    Key::Shard { group, partition } => {
+                        self.shards.remove(&(group, partition));
+                    }
+                    Key::Model(model) => {
+                        self.disown(model);
+                        let kept = &mut self.monitors[model].kept;
+                        (kept.lineage, kept.restored) = (None, None);
+                    }
+                }
             }
             WriteError::Commit(error) => {
                 tracing::error!(?key, %error, "checkpoint failed; it will be tried again");
@@ -162,6 +178,7 @@ impl Held {
 
     /// Delivery changed an outbox, so its monitor must be saved again.
     pub fn touch(&mut self, model: usize) {
-        self.monitors[model].changed = true;
+        let held = &mut self.monitors[model];
+        held.changed |= held.owned;
     }
 }

@@ -1,6 +1,6 @@
 //! From a plan to what the engine runs on: groups, the role of each topic, settings of the edges.
 
-use crate::config::{Plan, Start};
+use crate::config::{GroupPlan, Plan, Start};
 use crate::decode::label::{LabelDecoder, LabelListener};
 use crate::decode::prediction::{PredictionDecoder, PredictionSource};
 use crate::decode::spec::FieldFault;
@@ -10,6 +10,7 @@ use crate::engine::shard::{
     GroupModel, GroupSpec, InputKey, LabelTopicSpec, LabelsOf, PredictionTopicSpec, Side,
 };
 use crate::engine::time::Span;
+use crate::io::checkpoint::LineagePath;
 use crate::io::kafka::{KafkaSettings, StartOffset};
 use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_128;
@@ -198,6 +199,19 @@ pub fn kafka_settings(plan: &Plan) -> KafkaSettings {
             .map(|(name, value)| (name.clone(), value.expose().to_owned()))
             .collect(),
     }
+}
+
+/// The layout that a lineage must have been written with to fit a plan. `None`: the plan has no
+/// such model or group.
+pub fn expected_layout(plan: &Plan, path: &LineagePath) -> Option<u128> {
+    if path.is_model() {
+        let at = plan.models.iter().position(|model| LineagePath::model(&model.name) == *path)?;
+        return Some(plan.layouts[at].0);
+    }
+    let partition: i32 = path.to_string().rsplit('/').next()?.parse().ok()?;
+    let ours = |group: &GroupPlan| LineagePath::shard(&group.name, partition) == *path;
+    let group = plan.groups.iter().position(ours)?;
+    Some(group_layout(plan, group))
 }
 
 /// Changes when a group's state no longer fits: the layouts of its models.

@@ -73,11 +73,16 @@ pub struct DelayHistogram {
     pub sum: i128,
 }
 
+/// The bucket of a delay; the last one is beyond all bounds.
+pub fn delay_bucket(delay: Span) -> usize {
+    let seconds = delay.max(Span::ZERO).as_secs_f64();
+    DELAY_BUCKETS.partition_point(|&bound| bound < seconds)
+}
+
 impl DelayHistogram {
     pub fn observe(&mut self, delay: Span) {
         let delay = delay.max(Span::ZERO);
-        let seconds = delay.as_secs_f64();
-        self.counts[DELAY_BUCKETS.partition_point(|&bound| bound < seconds)] += 1;
+        self.counts[delay_bucket(delay)] += 1;
         self.sum += i128::from(delay.0);
     }
 

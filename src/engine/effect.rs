@@ -1,5 +1,6 @@
 //! What the engine asks the edge to do, and what it tells.
 
+use super::cbpe::Nowcast;
 use super::estimate::Estimate;
 use super::metric::Metric;
 use super::policy::Decision;
@@ -59,6 +60,8 @@ pub struct FiredVersion {
     pub predictions: u64,
     pub labeled: u64,
     pub metrics: Vec<(Metric, Estimate)>,
+    /// Before all labels are there; empty without a calibration.
+    pub nowcasts: Vec<(Metric, Nowcast)>,
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -5,15 +5,18 @@
 //! of the two was read first; rows are let go only when no later record could meet them.
 
 mod expire;
+mod place;
 
 use super::event::{ClassCode, LabelValue, Position};
 use super::labels::{Contribution, Labels, Seen, contributions};
 use super::outcome::LabelOutcome;
+use super::slab::Slab;
 use super::slice::Codes;
 use super::spec::{JoinSpec, TimeSpec};
 use super::table::{Keyed, Queue, Table};
 use super::time::{Span, Timestamp};
 use super::window::Windows;
+pub use place::Place;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -33,16 +36,8 @@ pub struct Pending {
     pub version: u16,
     /// The decision: 1 or 0 (binary), the class (multiclass).
     pub class: ClassCode,
-    /// Its row has been counted already: it took the place of one that had a label which it does
-    /// not meet itself.
-    pub counted: bool,
-}
-
-/// A prediction that has met at least one label; kept so that corrections and duplicates are known.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Matched {
-    pub prediction: Pending,
-    pub labels: Labels,
+    /// Where its labels are; kept so that corrections and duplicates are known.
+    pub place: Place,
 }
 
 /// The first prediction of an id in each partition, where ids may be spread over several.
@@ -120,12 +115,15 @@ pub struct Join {
     windows: Arc<Windows>,
     /// Ids may be spread over partitions, so the winner is decided by event time.
     spread: bool,
-    pub(super) pending: Table<Pending>,
-    pub(super) matched: Table<Matched>,
+    pub(super) rows: Table<Pending>,
+    /// What the rows with a label have met.
+    labels: Slab<Labels>,
+    /// Rows with a label.
+    matched: usize,
     pub(super) origins: Table<Origins>,
     due: Queue,
     settled: Queue,
-    /// Pending predictions whose row has been counted.
+    /// Rows without a label that have been counted.
     counted: usize,
     /// Ids that changed since the last checkpoint; `None` before there is one.
     pub(super) journal: Option<Vec<u128>>,
@@ -145,15 +143,6 @@ impl Keyed for Pending {
     }
 }
 
-impl Keyed for Matched {
-    fn id(&self) -> u128 {
-        self.prediction.id
-    }
-    fn event_time(&self) -> Timestamp {
-        self.prediction.event_time
-    }
-}
-
 impl Keyed for Origins {
     fn id(&self) -> u128 {
         self.id
@@ -170,8 +159,9 @@ impl Join {
             time,
             windows,
             spread,
-            pending: Table::new(),
-            matched: Table::new(),
+            rows: Table::new(),
+            labels: Slab::default(),
+            matched: 0,
             origins: Table::new(),
             due: Queue::default(),
             settled: Queue::default(),
@@ -191,18 +181,22 @@ impl Join {
 
     /// Predictions whose row is not counted yet.
     pub fn pending(&self) -> usize {
-        self.pending.len() - self.counted
+        self.rows.len() - self.matched - self.counted
     }
 
     /// Rows held, with or without a label.
     pub fn held(&self) -> usize {
-        self.pending.len() + self.matched.len()
+        self.rows.len()
     }
 
     /// Brings the rows of these ids near.
     pub fn fetch(&self, ids: &[u128]) {
-        self.pending.fetch(ids.iter().map(|&id| id as u64));
-        self.matched.fetch(ids.iter().map(|&id| id as u64));
+        self.rows.fetch(ids.iter().map(|&id| id as u64));
+    }
+
+    /// What a row has met; `None` for one that waits.
+    pub(super) fn labels_of(&self, row: &Pending) -> Option<&Labels> {
+        self.labels.get(row.place.labels()?)
     }
 
     /// Takes a prediction in, unless its (version, id) is taken by one close enough in event time.
@@ -240,8 +234,7 @@ impl Join {
                 && (held.event_time.0 - prediction.event_time.0).abs()
                     <= self.spec.corrections_for.0
         };
-        let settled = || self.matched.get(prediction.id).map(|held| &held.prediction);
-        self.pending.get(prediction.id).find(taken).or_else(|| settled().find(taken)).copied()
+        self.rows.get(prediction.id).find(taken).copied()
     }
 
     /// The id is held, perhaps by a prediction of another partition.
@@ -283,16 +276,14 @@ impl Join {
                 && held.version == holder.version
                 && held.event_time == holder.event_time
         };
-        let hash = holder.id as u64;
-        if let Some(old) = self.take_pending(hash, same) {
-            self.hold(Pending { counted: old.counted, ..prediction }, None);
+        let Some((old, labels)) = self.take(holder.id as u64, same) else { return };
+        let Some(labels) = labels else {
+            self.hold(Pending { place: old.place, ..prediction }, None);
             return;
-        }
-        let prediction = Pending { counted: true, ..prediction };
-        let Some(old) = self.matched.take(hash, |held| same(&held.prediction)) else { return };
-        self.emit(&old.prediction, old.labels.as_slice(), false, None, false, sink);
-        let mut kept: Vec<Seen> = old
-            .labels
+        };
+        let prediction = Pending { place: Place::COUNTED, ..prediction };
+        self.emit(&old, labels.as_slice(), false, None, false, sink);
+        let mut kept: Vec<Seen> = labels
             .as_slice()
             .iter()
             .filter(|seen| {
@@ -315,25 +306,35 @@ impl Join {
         self.hold(prediction, Some(labels));
     }
 
-    fn hold(&mut self, prediction: Pending, labels: Option<Labels>) {
+    fn hold(&mut self, mut prediction: Pending, labels: Option<Labels>) {
         self.note(prediction.id);
         match labels {
             None => {
-                self.counted += usize::from(prediction.counted);
+                self.counted += usize::from(prediction.place.is_counted());
                 self.due.push(prediction.event_time, prediction.id);
-                self.pending.insert(prediction);
             }
             Some(labels) => {
+                self.matched += 1;
                 self.settled.push(prediction.event_time, prediction.id);
-                self.matched.insert(Matched { prediction, labels });
+                prediction.place = prediction.place.with(self.labels.put(labels));
             }
         }
+        self.rows.insert(prediction);
     }
 
-    fn take_pending(&mut self, hash: u64, fits: impl Fn(&Pending) -> bool) -> Option<Pending> {
-        let taken = self.pending.take(hash, fits)?;
-        self.counted -= usize::from(taken.counted);
-        Some(taken)
+    /// Takes out one row whose id has this low half and that fits, with its labels.
+    fn take(
+        &mut self,
+        hash: u64,
+        fits: impl Fn(&Pending) -> bool,
+    ) -> Option<(Pending, Option<Labels>)> {
+        let row = self.rows.take(hash, fits)?;
+        let labels = row.place.labels().and_then(|slot| self.labels.take(slot));
+        match &labels {
+            Some(_) => self.matched -= 1,
+            None => self.counted -= usize::from(row.place.is_counted()),
+        }
+        Some((row, labels))
     }
 
     fn note(&mut self, id: u128) {
@@ -344,99 +345,109 @@ impl Join {
 
     /// Lets a label meet every prediction of its id; returns its best outcome here.
     pub fn meet(&mut self, label: &Arriving, sink: &mut impl FnMut(Change<'_>)) -> LabelOutcome {
-        let mut best = self.correct(label, sink);
-        let (spec, hash) = (self.spec, label.id as u64);
-        let seen = seen(label);
-        // A label that comes after the implicit one is a correction, also when we have not given
-        // the implicit one yet, and must come within the time for corrections.
-        let too_late = |held: &Pending| {
-            spec.absent_after.is_some_and(|absent| held.event_time + absent.delay < seen.key)
-                && label.own > held.event_time + spec.corrections_for
-        };
-        let mut met = 0;
-        for held in self.pending.get(label.id).filter(|held| !too_late(held)) {
-            match meeting(&spec, label, held.event_time) {
-                Meeting::Meets => met += 1,
-                Meeting::Beyond => best = best.min(LabelOutcome::BeyondHorizon),
-                Meeting::No => {}
-            }
-        }
-        for _ in 0..met {
-            let Some(prediction) = self.take_pending(hash, |held| {
-                held.id == label.id
-                    && matches!(meeting(&spec, label, held.event_time), Meeting::Meets)
-                    && !too_late(held)
-            }) else {
-                break;
-            };
-            let implicit = self.implicit(&prediction).filter(|implicit| implicit.key < seen.key);
-            let (labels, outcome, first) = match implicit {
-                Some(implicit) => {
-                    (Labels::Many(vec![implicit, seen]), LabelOutcome::Corrected, implicit)
-                }
-                None => (Labels::One(seen), LabelOutcome::Matched, seen),
-            };
-            let first = First {
-                value: first.value,
-                delay: first.event_time - prediction.event_time,
-                implicit: implicit.is_some(),
-            };
-            let corrected = first.value != seen.value;
-            self.emit(&prediction, labels.as_slice(), true, Some(first), corrected, sink);
-            self.hold(prediction, Some(labels));
-            best = best.min(outcome);
-        }
-        best
-    }
-
-    /// Lets a label meet the predictions that already have one.
-    fn correct(&mut self, label: &Arriving, sink: &mut impl FnMut(Change<'_>)) -> LabelOutcome {
+        // Taken out, so that rows can change while the rest of the join is at work.
+        let mut rows = std::mem::replace(&mut self.rows, Table::hollow());
         let mut best = LabelOutcome::NoPrediction;
         let mut changed = false;
-        for held in self.matched.get_mut(label.id) {
-            let prediction = held.prediction;
-            // What has its label is forgotten after the time for corrections.
-            if label.own > prediction.event_time + self.spec.corrections_for {
-                continue;
-            }
-            match meeting(&self.spec, label, prediction.event_time) {
-                Meeting::No => continue,
-                Meeting::Beyond => {
-                    best = best.min(LabelOutcome::BeyondHorizon);
-                    continue;
-                }
-                Meeting::Meets => {}
-            }
-            if held.labels.contains(label.position) {
-                continue;
-            }
-            self.windows.deadline_times_into(prediction.event_time, &mut self.deadlines);
-            let deadlines = &self.deadlines;
-            let before = held.labels.clone();
-            held.labels = before.with(seen(label), deadlines);
-            changed = true;
-            let implicit_only = before.as_slice().iter().all(|seen| seen.position.is_none());
-            let differs = held.labels.current() != before.current();
-            best = best.min(if implicit_only || differs {
-                LabelOutcome::Corrected
-            } else {
-                LabelOutcome::Duplicate
-            });
-            for (labels, add) in [(&before, false), (&held.labels, true)] {
-                contributions(labels.as_slice(), deadlines, &mut self.changes);
-                invert_unless(add, &mut self.changes);
-                sink(Change {
-                    prediction: &prediction,
-                    contributions: &self.changes,
-                    first: None,
-                    corrected: add && differs,
-                });
-            }
+        for row in rows.get_mut(label.id) {
+            let (outcome, met) = match row.place.labels() {
+                Some(slot) => self.correct(row, slot, label, sink),
+                None => self.match_first(row, label, sink),
+            };
+            best = best.min(outcome);
+            changed |= met;
         }
+        self.rows = rows;
         if changed {
             self.note(label.id);
         }
         best
+    }
+
+    /// Lets a label meet a prediction that has none; whether it did.
+    fn match_first(
+        &mut self,
+        row: &mut Pending,
+        label: &Arriving,
+        sink: &mut impl FnMut(Change<'_>),
+    ) -> (LabelOutcome, bool) {
+        let seen = seen(label);
+        // A label that comes after the implicit one is a correction, also when we have not given
+        // the implicit one yet, and must come within the time for corrections.
+        let after_implicit =
+            self.spec.absent_after.is_some_and(|absent| row.event_time + absent.delay < seen.key);
+        if after_implicit && label.own > row.event_time + self.spec.corrections_for {
+            return (LabelOutcome::NoPrediction, false);
+        }
+        match meeting(&self.spec, label, row.event_time) {
+            Meeting::Meets => {}
+            Meeting::Beyond => return (LabelOutcome::BeyondHorizon, false),
+            Meeting::No => return (LabelOutcome::NoPrediction, false),
+        }
+        let implicit = self.implicit(row).filter(|implicit| implicit.key < seen.key);
+        let (labels, outcome, first) = match implicit {
+            Some(implicit) => {
+                (Labels::Many(vec![implicit, seen]), LabelOutcome::Corrected, implicit)
+            }
+            None => (Labels::One(seen), LabelOutcome::Matched, seen),
+        };
+        let first = First {
+            value: first.value,
+            delay: first.event_time - row.event_time,
+            implicit: implicit.is_some(),
+        };
+        let corrected = first.value != seen.value;
+        self.emit(row, labels.as_slice(), true, Some(first), corrected, sink);
+        self.settle(row, labels);
+        (outcome, true)
+    }
+
+    /// A row that waited has its first label.
+    fn settle(&mut self, row: &mut Pending, labels: Labels) {
+        self.counted -= usize::from(row.place.is_counted());
+        self.matched += 1;
+        self.settled.push(row.event_time, row.id);
+        row.place = row.place.with(self.labels.put(labels));
+    }
+
+    /// Lets a label meet a prediction that already has one; whether it did.
+    fn correct(
+        &mut self,
+        prediction: &Pending,
+        slot: u32,
+        label: &Arriving,
+        sink: &mut impl FnMut(Change<'_>),
+    ) -> (LabelOutcome, bool) {
+        // What has its label is forgotten after the time for corrections.
+        if label.own > prediction.event_time + self.spec.corrections_for {
+            return (LabelOutcome::NoPrediction, false);
+        }
+        match meeting(&self.spec, label, prediction.event_time) {
+            Meeting::No => return (LabelOutcome::NoPrediction, false),
+            Meeting::Beyond => return (LabelOutcome::BeyondHorizon, false),
+            Meeting::Meets => {}
+        }
+        let Some(held) = self.labels.get_mut(slot).filter(|held| !held.contains(label.position))
+        else {
+            return (LabelOutcome::NoPrediction, false);
+        };
+        self.windows.deadline_times_into(prediction.event_time, &mut self.deadlines);
+        let after = held.with(seen(label), &self.deadlines);
+        let before = std::mem::replace(held, after);
+        let implicit_only = before.as_slice().iter().all(|seen| seen.position.is_none());
+        let differs = held.current() != before.current();
+        for (labels, add) in [(&before, false), (&*held, true)] {
+            contributions(labels.as_slice(), &self.deadlines, &mut self.changes);
+            invert_unless(add, &mut self.changes);
+            sink(Change {
+                prediction,
+                contributions: &self.changes,
+                first: None,
+                corrected: add && differs,
+            });
+        }
+        let corrects = implicit_only || differs;
+        (if corrects { LabelOutcome::Corrected } else { LabelOutcome::Duplicate }, true)
     }
 
     fn emit(
@@ -470,8 +481,7 @@ impl Join {
 
     /// Forgets all rows of an id, before a checkpoint's newer ones replace them.
     pub fn forget_id(&mut self, id: u128) {
-        while self.take_pending(id as u64, |held| held.id == id).is_some() {}
-        while self.matched.take(id as u64, |held| held.prediction.id == id).is_some() {}
+        while self.take(id as u64, |held| held.id == id).is_some() {}
         while self.origins.take(id as u64, |held| held.id == id).is_some() {}
     }
 }

@@ -1,5 +1,7 @@
 //! Which reference profile each version's windows are compared with, and the bins it gives.
 
+use super::cbpe::Estimator;
+use super::dle::LossModels;
 use super::reference::Profile;
 use super::sketch::feature::FeatureLayout;
 use super::spec::{ModelSpec, Task};
@@ -14,6 +16,10 @@ pub struct ProfileLayout {
     pub features: Vec<Option<FeatureLayout>>,
     pub score: Option<FeatureLayout>,
     pub classes: Option<FeatureLayout>,
+    /// `None` where the profile has no calibration for the model's task.
+    pub estimator: Option<Estimator>,
+    /// `None` where the profile has no models of losses.
+    pub losses: Option<LossModels>,
 }
 
 /// A model's layouts: its default profile's, and those of versions with a profile of their own.
@@ -46,6 +52,21 @@ impl Layouts {
     }
 }
 
+impl Layouts {
+    /// What a version's estimates before labels are made with. Another version's calibration says
+    /// nothing of this one's scores.
+    pub fn estimator(&self, version: &str) -> Option<&Estimator> {
+        let (layout, own) = self.of(version);
+        layout.estimator.as_ref().filter(|_| own)
+    }
+
+    /// The same for a regression.
+    pub fn losses(&self, version: &str) -> Option<&LossModels> {
+        let (layout, own) = self.of(version);
+        layout.losses.as_ref().filter(|_| own)
+    }
+}
+
 impl ProfileLayout {
     fn new(model: &ModelSpec, profile: Option<&Arc<Profile>>) -> Self {
         let Some(profile) = profile else {
@@ -54,6 +75,8 @@ impl ProfileLayout {
                 features: model.features.iter().map(|_| None).collect(),
                 score: None,
                 classes: None,
+                estimator: None,
+                losses: None,
             };
         };
         let features = model
@@ -72,6 +95,9 @@ impl ProfileLayout {
             .predicted_classes
             .as_ref()
             .and_then(|reference| FeatureLayout::classes(reference, &model.task));
-        Self { profile: Some(Arc::clone(profile)), features, score, classes }
+        let estimator = Estimator::new(profile, &model.task);
+        let regression = matches!(model.task, Task::Regression { .. });
+        let losses = regression.then(|| LossModels::new(profile, &model.features)).flatten();
+        Self { profile: Some(Arc::clone(profile)), features, score, classes, estimator, losses }
     }
 }

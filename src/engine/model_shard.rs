@@ -1,23 +1,20 @@
 //! One model within one shard: its join, its panes, its tally.
 
 use super::counters::{DelayHistogram, PairTerms, VersionCounters};
-use super::event::{CLASS_NONE, ClassCode, LabelValue, Position, PredictionBatch};
-use super::join::{Arriving, Change, Insert, Join, Pending, Release};
-use super::layouts::Layouts;
+use super::event::{ClassCode, Position, PredictionBatch};
+use super::expecting::Expecting;
+use super::join::{Arriving, Change, Insert, Join, Pending, Place, Release};
+pub use super::model_context::ModelContext;
+use super::model_context::probabilities;
 use super::outcome::{LabelOutcome, LabelTally, PredictionOutcome, PredictionTally};
 use super::outputs::{Outputs, Ranked};
 use super::pane::{PaneKey, PaneShape, PaneStore};
-use super::score::Resolution;
-use super::sketch::{
-    BinaryOutcome, MulticlassOutcome, Outcome, PerformanceCells, RegressionOutcome,
-    ScoredPrediction, Sign, Terms, probability_terms,
-};
-use super::slice::{SliceKey, Slicer};
-use super::spec::{ModelSpec, Task};
+use super::sketch::{ExpectedRow, ScoredPrediction, Sign};
+use super::slice::{Codes, SliceKey};
+use super::spec::Task;
 use super::time::Timestamp;
 use super::waiting::Waiting;
 use super::watermark::Progress;
-use super::window::Windows;
 use std::sync::Arc;
 
 /// Versions beyond the model's maximum count as this one.
@@ -44,18 +41,6 @@ pub struct Partial {
     pub labels_silent: bool,
     /// Unlabelled predictions held.
     pub pending: u64,
-}
-
-/// What a model's shards share and never change.
-#[derive(Debug)]
-pub struct ModelContext {
-    pub spec: Arc<ModelSpec>,
-    pub windows: Arc<Windows>,
-    pub slicer: Slicer,
-    pub layouts: Layouts,
-    pub shape: Arc<PaneShape>,
-    /// Makes outcomes ready for the model's cells.
-    empty: PerformanceCells,
 }
 
 /// One model's state in one shard.
@@ -87,78 +72,12 @@ pub struct Reads<'a> {
 struct Group {
     key: PaneKey,
     version: u16,
+    /// Whose features are folded.
     rows: Vec<u32>,
-}
-
-impl ModelContext {
-    pub fn new(spec: Arc<ModelSpec>) -> Self {
-        let windows = Arc::new(Windows::new(&spec));
-        Self {
-            empty: PerformanceCells::new(&spec.task, spec.weighted, Resolution::Fine),
-            slicer: Slicer::new(&spec),
-            layouts: Layouts::new(&spec),
-            shape: Arc::new(PaneShape {
-                windows: Arc::clone(&windows),
-                task: spec.task.clone(),
-                weighted: spec.weighted,
-            }),
-            windows,
-            spec,
-        }
-    }
-
-    /// The decision of a row: the class that the record gives, or what the score says.
-    fn decision(&self, batch: &PredictionBatch, row: usize) -> ClassCode {
-        let class = batch.classes.get(row).copied().unwrap_or(CLASS_NONE);
-        if class != CLASS_NONE {
-            return class;
-        }
-        match &self.spec.task {
-            Task::Binary { threshold, .. } => ClassCode::from(batch.scores[row] >= *threshold),
-            Task::Multiclass { classes, .. } => {
-                let row = probabilities(batch, row, classes.len());
-                probability_terms(row, 0).top_class.unwrap_or(CLASS_NONE)
-            }
-            Task::Regression { .. } => CLASS_NONE,
-        }
-    }
-
-    /// What a prediction with this label adds to its cells.
-    fn terms(&self, outputs: &Outputs, prediction: &Pending, label: LabelValue) -> Terms {
-        let weight = prediction.weight;
-        let outcome = match (&self.spec.task, label) {
-            (Task::Multiclass { classes, .. }, LabelValue::Class(label)) => {
-                let known = outputs
-                    .get(prediction.output)
-                    .map(|ranked| probability_terms(&ranked.row(classes.len()), label))
-                    .unwrap_or_default();
-                Outcome::Multiclass(MulticlassOutcome {
-                    decision: prediction.class,
-                    label,
-                    log_loss: known.log_loss,
-                    rank: known.rank,
-                    top: known.top,
-                    weight,
-                })
-            }
-            (_, LabelValue::Class(label)) => Outcome::Binary(BinaryOutcome {
-                score: Some(f64::from_bits(prediction.output)).filter(|score| !score.is_nan()),
-                decision: prediction.class == 1,
-                label: label == 1,
-                weight,
-            }),
-            (_, LabelValue::Number(label)) => Outcome::Regression(RegressionOutcome {
-                prediction: f64::from_bits(prediction.output),
-                label,
-                weight,
-            }),
-        };
-        self.empty.terms(&outcome)
-    }
-}
-
-fn probabilities(batch: &PredictionBatch, row: usize, classes: usize) -> &[f64] {
-    batch.probabilities.get(row * classes..(row + 1) * classes).unwrap_or(&[])
+    /// Predictions that enter the pane or leave it, in the order of the log.
+    counted: Vec<(Codes, ScoredPrediction, Sign)>,
+    /// The same as they are expected to turn out; empty without a calibration.
+    expected: Vec<(ExpectedRow, Sign)>,
 }
 
 impl Partial {
@@ -199,15 +118,20 @@ impl Partial {
         let prediction = change.prediction;
         let keys = context.slicer.keys(prediction.codes);
         if let Some(key) = self.panes.locate(prediction.event_time) {
+            let version = &self.versions[usize::from(prediction.version)];
+            let row = |classes| outputs.get(prediction.output).map(|ranked| ranked.row(classes));
+            let expecting = context.expecting(version, prediction, row);
+            let expecting = expecting.map(|expecting| expecting.with_label(change));
             let terms = change
                 .contributions
                 .iter()
                 .map(|change| (*change, context.terms(outputs, prediction, change.value)));
-            self.panes.apply(key, prediction.version, keys.clone(), prediction.event_time, terms);
+            let (version, at) = (prediction.version, prediction.event_time);
+            self.panes.apply(key, version, keys.clone(), at, expecting.as_ref(), terms);
         }
         let counters = &mut self.counters[usize::from(prediction.version)];
         counters.corrections += u64::from(change.corrected);
-        let Some(first) = change.first.filter(|_| !prediction.counted) else { return };
+        let Some(first) = change.first.filter(|_| !prediction.place.is_counted()) else { return };
         self.tally.count(if first.implicit {
             counters.implicit += 1;
             PredictionOutcome::Implicit
@@ -273,6 +197,15 @@ impl ModelShard {
         for group in &self.groups {
             let version = &self.partial.versions[usize::from(group.version)];
             let (layout, _) = self.context.layouts.of(version);
+            let counted = group
+                .counted
+                .iter()
+                .map(|(codes, scored, sign)| (self.context.slicer.keys(*codes), scored, *sign));
+            self.partial.panes.count_predictions(group.key, group.version, counted);
+            if let Some(estimator) = self.context.layouts.estimator(version) {
+                let (key, version) = (group.key, group.version);
+                self.partial.panes.expect(key, version, estimator, &group.expected);
+            }
             self.partial.panes.fold(
                 group.key,
                 group.version,
@@ -310,7 +243,6 @@ impl ModelShard {
         // What is held already takes no more room.
         if !self.joined || (full && self.join.holder(&prediction).is_none()) {
             self.count(batch, row, &prediction);
-            self.select(row, &prediction);
             self.free(&prediction);
             let joined = self.joined;
             return Some(if joined {
@@ -340,7 +272,9 @@ impl ModelShard {
             Insert::DuplicateElsewhere => {
                 // Features are not kept, so they cannot be taken back: every partition's first is
                 // folded.
-                self.select(row, &prediction);
+                if let Some(group) = self.group(&prediction) {
+                    group.rows.push(row as u32);
+                }
                 self.free(&prediction);
                 return Some(PredictionOutcome::Duplicate);
             }
@@ -348,7 +282,6 @@ impl ModelShard {
             Insert::Accepted => {}
         }
         self.count(batch, row, &prediction);
-        self.select(row, &prediction);
         if let Some(reads) = waiting {
             self.offer(reads, prediction.id);
         }
@@ -364,7 +297,7 @@ impl ModelShard {
             weight: batch.weights.get(row).copied().unwrap_or(1.0),
             version,
             class: self.classes[row],
-            counted: false,
+            place: Place::default(),
         }
     }
 
@@ -382,20 +315,21 @@ impl ModelShard {
         }
     }
 
+    /// A prediction enters its pane at the end of the batch, and the counters at once.
     fn count(&mut self, batch: &PredictionBatch, row: usize, prediction: &Pending) {
-        let keys = self.context.slicer.keys(prediction.codes);
-        if let Some(key) = self.partial.panes.locate(prediction.event_time) {
-            let scored = self.scored(prediction);
-            self.partial.panes.count_prediction(
-                key,
-                prediction.version,
-                keys.clone(),
-                &scored,
-                Sign::Add,
-            );
+        let scored = self.scored(prediction);
+        let version = &self.partial.versions[usize::from(prediction.version)];
+        let probabilities = |classes| Some(probabilities(batch, row, classes).to_vec());
+        let expected = self.context.expecting(version, prediction, probabilities);
+        let expected = expected.map(Expecting::into_row);
+        if let Some(group) = self.group(prediction) {
+            group.rows.push(row as u32);
+            group.counted.push((prediction.codes, scored, Sign::Add));
+            group.expected.extend(expected.map(|row| (row, Sign::Add)));
         }
+        let keys = self.context.slicer.keys(prediction.codes);
         let counters = &mut self.partial.counters[usize::from(prediction.version)];
-        counters.newest = counters.newest.max(batch.event_times[row]);
+        counters.newest = counters.newest.max(prediction.event_time);
         for key in std::iter::once(SliceKey::WHOLE).chain(keys) {
             counters.slices.entry(key).or_default().predictions += 1;
         }
@@ -403,23 +337,35 @@ impl ModelShard {
 
     /// A prediction gave way to one of another partition: it leaves its pane, not the counters.
     fn uncount(&mut self, old: &Pending) {
-        if let Some(key) = self.partial.panes.locate(old.event_time) {
-            let scored = self.scored(old);
-            let keys = self.context.slicer.keys(old.codes);
-            self.partial.panes.count_prediction(key, old.version, keys, &scored, Sign::Remove);
+        let scored = self.scored(old);
+        let version = &self.partial.versions[usize::from(old.version)];
+        let probabilities = |classes| Some(self.outputs.get(old.output)?.row(classes));
+        let expected = self.context.expecting(version, old, probabilities);
+        let expected = expected.map(Expecting::into_row);
+        if let Some(group) = self.group(old) {
+            group.counted.push((old.codes, scored, Sign::Remove));
+            group.expected.extend(expected.map(|row| (row, Sign::Remove)));
         }
         self.free(old);
     }
 
-    /// Notes that the row's features belong to a pane.
-    fn select(&mut self, row: usize, prediction: &Pending) {
-        let Some(key) = self.partial.panes.locate(prediction.event_time) else { return };
+    /// What the batch changes in a prediction's pane; `None` if that is gone.
+    fn group(&mut self, prediction: &Pending) -> Option<&mut Group> {
+        let key = self.partial.panes.locate(prediction.event_time)?;
         let version = prediction.version;
-        let row = row as u32;
-        match self.groups.iter_mut().find(|group| group.key == key && group.version == version) {
-            Some(group) => group.rows.push(row),
-            None => self.groups.push(Group { key, version, rows: vec![row] }),
-        }
+        let ours = |group: &Group| group.key == key && group.version == version;
+        // The newest first: most rows fall where the one before them fell.
+        let at = self.groups.iter().rposition(ours).unwrap_or_else(|| {
+            self.groups.push(Group {
+                key,
+                version,
+                rows: Vec::new(),
+                counted: Vec::new(),
+                expected: Vec::new(),
+            });
+            self.groups.len() - 1
+        });
+        Some(&mut self.groups[at])
     }
 
     /// Lets the labels that came first meet a new prediction.
@@ -469,7 +415,7 @@ impl ModelShard {
         let (mut freed, mut expired) = (Vec::new(), 0u64);
         let multiclass = matches!(context.spec.task, Task::Multiclass { .. });
         let mut released = |prediction: &Pending, release: Release| {
-            expired += u64::from(release == Release::Unlabelled && !prediction.counted);
+            expired += u64::from(release == Release::Unlabelled && !prediction.place.is_counted());
             if multiclass {
                 freed.push(prediction.output);
             }
@@ -484,7 +430,7 @@ impl ModelShard {
         partial.labels_silent = silent_to.is_some();
         if let Some(silent_to) = silent_to {
             self.join.expire_silent(predictions, silent_to, &mut |prediction, _| {
-                in_silence += u64::from(!prediction.counted);
+                in_silence += u64::from(!prediction.place.is_counted());
                 if multiclass {
                     freed.push(prediction.output);
                 }

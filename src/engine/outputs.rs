@@ -6,6 +6,7 @@
 //! ones.
 
 use super::event::ClassCode;
+use super::slab::Slab;
 use serde::{Deserialize, Serialize};
 
 /// Classes of a prediction whose probabilities are kept.
@@ -20,12 +21,9 @@ pub struct Ranked {
     rest: f64,
 }
 
-/// Slots of rows; a prediction holds the position of its own.
+/// Slots of rows; a prediction holds the number of its own.
 #[derive(Clone, Debug, Default)]
-pub struct Outputs {
-    slots: Vec<Option<Ranked>>,
-    free: Vec<u64>,
-}
+pub struct Outputs(Slab<Ranked>);
 
 impl Ranked {
     pub fn new(row: &[f64]) -> Self {
@@ -53,27 +51,16 @@ impl Ranked {
 
 impl Outputs {
     pub fn put(&mut self, ranked: Ranked) -> u64 {
-        match self.free.pop() {
-            Some(slot) => {
-                self.slots[slot as usize] = Some(ranked);
-                slot
-            }
-            None => {
-                self.slots.push(Some(ranked));
-                self.slots.len() as u64 - 1
-            }
-        }
+        self.0.put(ranked).into()
     }
 
     pub fn get(&self, slot: u64) -> Option<&Ranked> {
-        self.slots.get(usize::try_from(slot).ok()?)?.as_ref()
+        self.0.get(u32::try_from(slot).ok()?)
     }
 
     pub fn free(&mut self, slot: u64) {
-        if let Some(taken) = self.slots.get_mut(slot as usize)
-            && taken.take().is_some()
-        {
-            self.free.push(slot);
+        if let Ok(slot) = u32::try_from(slot) {
+            self.0.take(slot);
         }
     }
 }

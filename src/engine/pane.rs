@@ -4,15 +4,18 @@
 //! windows over them are final they roll up into the next level's, feature sketches go when the
 //! last window over them has closed, and a pane goes when its last window is final.
 
+use super::cbpe::Estimator;
 use super::event::{ClassCode, PredictionBatch};
+use super::expecting::Expecting;
 use super::labels::Contribution;
 use super::layouts::ProfileLayout;
 use super::score::Resolution;
 use super::sketch::feature::{FeatureSketch, merge_features};
-use super::sketch::{PerformanceCells, Sign, Sketch};
+use super::sketch::{ExpectedCells, ExpectedRow, PerformanceCells, PredictedLosses, Sign, Sketch};
 use super::sketch::{ScoreCells, ScoredPrediction, Terms};
 use super::slice::SliceKey;
 use super::spec::Task;
+use super::stages::{Scratch, stages, stages_into};
 use super::time::Timestamp;
 use super::window::Windows;
 use serde::{Deserialize, Serialize};
@@ -55,7 +58,17 @@ pub struct VersionPane {
     pub slices: Vec<(SliceKey, SlicePane)>,
     /// First and last Kafka offset of the predictions, by partition.
     pub offsets: Vec<(i32, i64, i64)>,
+    /// The whole model's predictions as they are expected to turn out; `None` without a
+    /// calibration. A section of its own in the checkpoint.
+    #[serde(skip)]
+    pub expected: Option<Box<ExpectedCells>>,
+    /// Regression: the losses that a model of losses expects; in the same section.
+    #[serde(skip)]
+    pub losses: Option<Box<PredictedLosses>>,
 }
+
+/// What a checkpoint holds of the expectations of one version.
+pub type SavedExpected = (u16, Option<Box<ExpectedCells>>, Option<Box<PredictedLosses>>);
 
 /// All versions of a model within a stretch of event time.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -85,12 +98,6 @@ pub struct PaneStore {
     unsaved: Vec<PaneKey>,
     unseen: Vec<PaneKey>,
     scratch: Scratch,
-}
-
-#[derive(Clone, Debug, Default)]
-struct Scratch {
-    deadlines: Vec<(Timestamp, usize)>,
-    stages: Vec<usize>,
 }
 
 /// A pane and the lists that it is already in.
@@ -159,6 +166,12 @@ impl VersionPane {
     }
 
     fn merge(&mut self, shape: &PaneShape, other: &Self, stages: &[usize]) {
+        if let Some(theirs) = &other.expected {
+            self.merge_expected(theirs);
+        }
+        if let Some(theirs) = &other.losses {
+            self.losses.get_or_insert_default().merge(theirs);
+        }
         merge_features(&mut self.features, &other.features);
         self.score.merge(&other.score);
         self.classes.merge(&other.classes);
@@ -277,26 +290,43 @@ impl PaneStore {
         (&self.shape, &mut slot.pane)
     }
 
-    /// Counts a prediction in its slices, or takes it out again.
-    pub fn count_prediction(
+    /// Counts predictions in their slices, or takes them out again.
+    pub fn count_predictions<'a, S: Iterator<Item = SliceKey>>(
         &mut self,
         key: PaneKey,
         version: u16,
-        slices: impl Iterator<Item = SliceKey>,
-        prediction: &ScoredPrediction,
-        sign: Sign,
+        predictions: impl ExactSizeIterator<Item = (S, &'a ScoredPrediction, Sign)>,
     ) {
+        if predictions.len() == 0 {
+            return;
+        }
         let (shape, pane) = self.touch(key, true);
         let pane = pane.version_mut(version);
-        for slice in std::iter::once(SliceKey::WHOLE).chain(slices) {
-            let slice = pane.slice_mut(shape, slice);
-            match sign {
-                Sign::Add => slice.predictions += 1,
-                Sign::Remove => slice.predictions = slice.predictions.saturating_sub(1),
+        for (slices, prediction, sign) in predictions {
+            for slice in std::iter::once(SliceKey::WHOLE).chain(slices) {
+                let slice = pane.slice_mut(shape, slice);
+                match sign {
+                    Sign::Add => slice.predictions += 1,
+                    Sign::Remove => slice.predictions = slice.predictions.saturating_sub(1),
+                }
+                if let Some(scores) = &mut slice.scores {
+                    scores.add(prediction, sign);
+                }
             }
-            if let Some(scores) = &mut slice.scores {
-                scores.add(prediction, sign);
-            }
+        }
+    }
+
+    /// Takes up predictions as they are expected to turn out, or takes them out again.
+    pub fn expect(
+        &mut self,
+        key: PaneKey,
+        version: u16,
+        estimator: &Estimator,
+        rows: &[(ExpectedRow, Sign)],
+    ) {
+        if !rows.is_empty() {
+            let (shape, pane) = self.touch(key, true);
+            pane.version_mut(version).expect(shape, estimator, rows);
         }
     }
 
@@ -310,7 +340,7 @@ impl PaneStore {
         classes: &[ClassCode],
         rows: &[u32],
     ) {
-        if key.start < self.released.features {
+        if rows.is_empty() || key.start < self.released.features {
             return;
         }
         let pane = self.touch(key, true).1.version_mut(version);
@@ -327,6 +357,9 @@ impl PaneStore {
         for &row in rows {
             pane.note_offset(batch.partition, batch.offsets[row as usize]);
         }
+        if let Some(models) = &layout.losses {
+            pane.expect_losses(models, batch, rows);
+        }
         if let Some(layout) = &layout.score {
             pane.score.fold_numbers(layout, &batch.scores, rows);
         }
@@ -342,15 +375,22 @@ impl PaneStore {
         version: u16,
         slices: impl Iterator<Item = SliceKey> + Clone,
         event_time: Timestamp,
+        expecting: Option<&Expecting<'_>>,
         contributions: impl Iterator<Item = (Contribution, Terms)>,
     ) {
         let mut scratch = std::mem::take(&mut self.scratch);
         stages_into(&self.shape.windows, key.level, event_time, &mut scratch);
         let (shape, pane) = self.touch(key, true);
         let pane = pane.version_mut(version);
+        if let Some(expecting) = expecting {
+            pane.delayed(shape, expecting);
+        }
         for (contribution, terms) in contributions {
             let stage = scratch.stages.get(contribution.stage).copied().unwrap_or(0);
             let sign = if contribution.add { Sign::Add } else { Sign::Remove };
+            if let Some(expecting) = expecting {
+                pane.settle(shape, expecting, sign);
+            }
             for slice in std::iter::once(SliceKey::WHOLE).chain(slices.clone()) {
                 pane.slice_mut(shape, slice).stage(shape, slice, stage).add_terms(&terms, sign);
             }
@@ -431,6 +471,24 @@ impl PaneStore {
         keys
     }
 
+    /// These panes take the place of others: only what differs from them has changed.
+    pub fn replaces(&mut self, others: &Self) {
+        let same = |slot: &Slot, key: &PaneKey| {
+            others.get(*key).is_some_and(|other| other.revision == slot.pane.revision)
+        };
+        for (key, slot) in &mut self.panes {
+            slot.unseen &= !same(slot, key);
+        }
+        let panes = &self.panes;
+        self.unseen.retain(|key| panes.get(key).is_some_and(|slot| slot.unseen));
+        for key in &others.unseen {
+            if let Some(slot) = self.panes.get_mut(key).filter(|slot| !slot.unseen) {
+                slot.unseen = true;
+                self.unseen.push(*key);
+            }
+        }
+    }
+
     /// Panes changed since the last checkpoint, sorted; a key without a pane was dropped.
     pub fn take_unsaved(&mut self) -> Vec<PaneKey> {
         let mut keys = std::mem::take(&mut self.unsaved);
@@ -461,36 +519,16 @@ impl PaneStore {
         }
     }
 
+    /// Puts back the expectations of a pane that has just been put back.
+    pub fn restore_expected(&mut self, key: PaneKey, expected: Vec<SavedExpected>) {
+        let Some(slot) = self.panes.get_mut(&key) else { return };
+        for (version, cells, losses) in expected {
+            let pane = slot.pane.version_mut(version);
+            (pane.expected, pane.losses) = (cells, losses);
+        }
+    }
+
     pub fn restore_released(&mut self, released: Released) {
         self.released = released;
     }
-}
-
-/// For each full stage of a point (one a deadline, and one for what came later) the stage that a
-/// pane of this level keeps it in. A level that no longer takes part in a judgement does not tell
-/// its stage from the next one's.
-fn stages(windows: &Windows, level: u8, at: Timestamp) -> Vec<usize> {
-    let mut scratch = Scratch::default();
-    stages_into(windows, level, at, &mut scratch);
-    scratch.stages
-}
-
-fn stages_into(windows: &Windows, level: u8, at: Timestamp, scratch: &mut Scratch) {
-    let Scratch { deadlines, stages } = scratch;
-    windows.deadlines_into(at, deadlines);
-    stages.clear();
-    let mut stage = 0;
-    for &(_, judgement) in &*deadlines {
-        stages.push(stage);
-        let size = windows.judgements[judgement].window;
-        stage += usize::from(windows.level_has(usize::from(level), size));
-    }
-    stages.push(stage);
-}
-
-/// The number of stages of a pane that a judgement sees.
-pub fn stages_seen(windows: &Windows, key: PaneKey, judgement: usize) -> usize {
-    let deadlines = windows.deadlines(key.start);
-    let mapped = stages(windows, key.level, key.start);
-    deadlines.iter().position(|&(_, index)| index == judgement).map_or(0, |full| mapped[full] + 1)
 }

@@ -4,6 +4,8 @@
 //! Made by `tidemark profile`, kept as a JSON file with a hash of its own content.
 
 use super::alarm::design::Design;
+use super::cbpe::CalibrationReference;
+use super::dle::LossReference;
 use super::estimate::Estimate;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -44,6 +46,12 @@ pub struct Profile {
     /// independent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub design: Option<Design>,
+    /// How scores came true on labelled rows that the model was not trained on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<CalibrationReference>,
+    /// Regression: models that predict the loss of a prediction.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub losses: Vec<LossReference>,
     /// `sha256:` and 64 hexadecimal digits over the canonical JSON of everything above.
     pub content_hash: String,
 }
@@ -258,6 +266,12 @@ impl Profile {
             checked.map_err(|what| format!("{name}.{what}"))?;
         }
         self.design.as_ref().map_or(Ok(()), Design::validate)?;
+        let checked = self.calibration.as_ref().map_or(Ok(()), CalibrationReference::validate);
+        checked.map_err(|what| format!("calibration.{what}"))?;
+        let features: Vec<&str> = self.features.iter().map(|f| f.name.as_str()).collect();
+        for (i, loss) in self.losses.iter().enumerate() {
+            loss.check(&features).map_err(|what| format!("losses[{i}]: {what}"))?;
+        }
         if self.classes.windows(2).any(|pair| pair[0] >= pair[1]) {
             return Err("classes: not sorted, or one is there twice".into());
         }

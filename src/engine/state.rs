@@ -4,13 +4,15 @@
 //! give the state back bit for bit. Versioning, checksums and files are the checkpoint's business.
 
 use super::counters::{DelayHistogram, VersionCounters};
-use super::join::{Matched, Origins, Pending};
+use super::join::{Origins, Pending};
+use super::labels::Labels;
 use super::model_shard::{ModelShard, Partial};
 use super::outcome::LabelTally;
 use super::outcome::PredictionTally;
 use super::outputs::Ranked;
-use super::pane::{Pane, PaneKey, Released};
+use super::pane::{Pane, PaneKey, Released, SavedExpected, VersionPane};
 use super::shard::{Input, InputKey, Shard, Side};
+use super::sketch::{ExpectedCells, PredictedLosses};
 use super::spec::Task;
 use super::table::{Keyed, sort_by_table};
 use super::time::Timestamp;
@@ -50,6 +52,9 @@ pub enum Part {
     Waiting = 4,
     /// A monitor's memory, with the outbox.
     Monitor = 5,
+    /// What a model's predictions in its panes are expected to turn out as. Absent in checkpoints
+    /// of before there were estimates.
+    Expected = 6,
 }
 
 impl Part {
@@ -74,6 +79,7 @@ impl SectionName {
             3 => Part::Panes,
             4 => Part::Waiting,
             5 => Part::Monitor,
+            6 => Part::Expected,
             _ => return None,
         };
         Some(Self { part, index: number as u16 })
@@ -89,6 +95,7 @@ impl fmt::Display for SectionName {
             Part::Panes => "panes",
             Part::Waiting => "waiting",
             Part::Monitor => return f.write_str("monitor"),
+            Part::Expected => "expected",
         };
         write!(f, "{part}/{}", self.index)
     }
@@ -113,41 +120,41 @@ pub enum StateError {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Head {
-    models: Vec<String>,
-    inputs: Vec<(InputKey, Input)>,
-    label_tallies: Vec<LabelTally>,
+pub(super) struct Head {
+    pub models: Vec<String>,
+    pub inputs: Vec<(InputKey, Input)>,
+    pub label_tallies: Vec<LabelTally>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct ModelHead {
-    versions: Vec<String>,
-    tally: PredictionTally,
+pub(super) struct ModelHead {
+    pub versions: Vec<String>,
+    pub tally: PredictionTally,
     label_tally: LabelTally,
     counters: Vec<VersionCounters>,
     delay: DelayHistogram,
-    predictions_closing: Timestamp,
-    labels_closing: Timestamp,
+    pub predictions_closing: Timestamp,
+    pub labels_closing: Timestamp,
     released: Released,
 }
 
 /// All rows of one id, which they do not repeat; what is not listed is no longer held.
 #[derive(Deserialize)]
-struct IdRows {
-    id: IdBytes,
-    pending: Vec<(Pending, Option<Ranked>)>,
-    matched: Vec<(Matched, Option<Ranked>)>,
+pub(super) struct IdRows {
+    pub id: IdBytes,
+    pub pending: Vec<(Pending, Option<Ranked>)>,
+    pub matched: Vec<((Pending, Labels), Option<Ranked>)>,
     origins: Vec<Origins>,
 }
 
 #[derive(Deserialize)]
-struct IdLabels {
-    id: IdBytes,
-    labels: Vec<WaitingLabel>,
+pub(super) struct IdLabels {
+    pub id: IdBytes,
+    pub labels: Vec<WaitingLabel>,
 }
 
 /// An id as it is: a hash as a number of variable length would be longer.
-type IdBytes = [u8; 16];
+pub(super) type IdBytes = [u8; 16];
 
 /// Writes `IdRows` one after the other, without a copy of them all.
 struct RowsOf<'a> {
@@ -173,7 +180,12 @@ impl Shard {
         for (at, model) in self.models.iter_mut().enumerate() {
             sections.push(section(Part::Model.at(at), &ModelHead::of(&model.partial)));
             sections.push(section(Part::Join.at(at), &model.changed_rows(kind)));
-            sections.push(section(Part::Panes.at(at), &model.panes(kind)));
+            let panes = model.panes(kind);
+            sections.push(section(Part::Panes.at(at), &panes));
+            let expected = expected(&panes);
+            if !expected.is_empty() {
+                sections.push(section(Part::Expected.at(at), &expected));
+            }
         }
         for (at, waiting) in self.waiting.iter_mut().enumerate() {
             let ids = waiting.changed_ids(kind == SnapshotKind::Full, read_to(&self.inputs, at));
@@ -184,24 +196,9 @@ impl Shard {
 
     /// Applies a snapshot: a whole one to a new shard, then the deltas after it.
     pub fn restore(&mut self, sections: &[Section]) -> Result<(), StateError> {
-        let head: Head = read(sections, Part::Inputs.at(0))?;
-        let expected: Vec<&str> = self.spec.models.iter().map(|m| &*m.context.spec.name).collect();
-        if head.models != expected {
-            return Err(StateError::OtherModels {
-                found: head.models.join(", "),
-                expected: expected.join(", "),
-            });
-        }
-        self.inputs = head.inputs.into_iter().collect();
-        self.label_tallies = head.label_tallies;
+        self.restore_partials(sections)?;
         for (at, model) in self.models.iter_mut().enumerate() {
-            let head: ModelHead = read(sections, Part::Model.at(at))?;
             let rows: Vec<IdRows> = read(sections, Part::Join.at(at))?;
-            let panes: Vec<(PaneKey, Option<Pane>)> = read(sections, Part::Panes.at(at))?;
-            head.give(&mut model.partial);
-            for (key, pane) in panes {
-                model.partial.panes.restore(key, pane);
-            }
             for row in rows {
                 model.restore_rows(row);
             }
@@ -222,6 +219,53 @@ impl Shard {
         }
         Ok(())
     }
+
+    /// The same without the rows that are held: what a monitor needs of a shard that another
+    /// process looks after. Such a shard takes no records.
+    pub fn restore_partials(&mut self, sections: &[Section]) -> Result<(), StateError> {
+        let head: Head = read(sections, Part::Inputs.at(0))?;
+        let expected: Vec<&str> = self.spec.models.iter().map(|m| &*m.context.spec.name).collect();
+        if head.models != expected {
+            return Err(StateError::OtherModels {
+                found: head.models.join(", "),
+                expected: expected.join(", "),
+            });
+        }
+        self.inputs = head.inputs.into_iter().collect();
+        self.label_tallies = head.label_tallies;
+        for (at, model) in self.models.iter_mut().enumerate() {
+            let head: ModelHead = read(sections, Part::Model.at(at))?;
+            let panes: Vec<(PaneKey, Option<Pane>)> = read(sections, Part::Panes.at(at))?;
+            head.give(&mut model.partial);
+            for (key, pane) in panes {
+                model.partial.panes.restore(key, pane);
+            }
+            let at = Part::Expected.at(at);
+            if sections.iter().any(|section| section.id == at) {
+                let expected: Vec<(PaneKey, Vec<SavedExpected>)> = read(sections, at)?;
+                for (key, cells) in expected {
+                    model.partial.panes.restore_expected(key, cells);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+type Expected<'a> = (u16, &'a Option<Box<ExpectedCells>>, &'a Option<Box<PredictedLosses>>);
+
+/// The expectations of these panes, by version.
+fn expected(panes: &[(PaneKey, Option<Pane>)]) -> Vec<(PaneKey, Vec<Expected<'_>>)> {
+    let mut all = Vec::new();
+    for (key, pane) in panes {
+        let versions: &[(u16, VersionPane)] = pane.as_ref().map_or(&[], |pane| &pane.versions);
+        let held = versions.iter().filter(|(_, p)| p.expected.is_some() || p.losses.is_some());
+        let held: Vec<_> = held.map(|(at, p)| (*at, &p.expected, &p.losses)).collect();
+        if !held.is_empty() {
+            all.push((*key, held));
+        }
+    }
+    all
 }
 
 impl ModelHead {
@@ -255,10 +299,7 @@ impl ModelShard {
         let changed = self.join.journal.replace(Vec::new());
         let mut ids = match (kind, changed) {
             (SnapshotKind::Delta, Some(changed)) => changed,
-            _ => {
-                let pending = self.join.pending.iter().map(Keyed::id);
-                pending.chain(self.join.matched.iter().map(Keyed::id)).collect()
-            }
+            _ => self.join.rows.iter().map(Keyed::id).collect(),
         };
         sort_by_table(&mut ids);
         RowsOf { model: self, ids }
@@ -271,14 +312,9 @@ impl ModelShard {
     fn restore_rows(&mut self, rows: IdRows) {
         let id = u128::from_le_bytes(rows.id);
         if self.is_multiclass() {
-            let held: Vec<u64> = self
-                .join
-                .pending
-                .get(id)
-                .map(|row| row.output)
-                .chain(self.join.matched.get(id).map(|row| row.prediction.output))
-                .collect();
-            held.into_iter().for_each(|slot| self.outputs.free(slot));
+            for row in self.join.rows.get(id) {
+                self.outputs.free(row.output);
+            }
         }
         self.join.forget_id(id);
         for (mut row, ranked) in rows.pending {
@@ -286,7 +322,7 @@ impl ModelShard {
             self.restore_output(&mut row, ranked);
             self.join.restore(row, None);
         }
-        for (Matched { mut prediction, labels }, ranked) in rows.matched {
+        for ((mut prediction, labels), ranked) in rows.matched {
             prediction.id = id;
             self.restore_output(&mut prediction, ranked);
             self.join.restore(prediction, Some(labels));
@@ -323,11 +359,15 @@ impl Serialize for RowsOf<'_> {
         let mut all = serializer.serialize_seq(Some(self.ids.len()))?;
         for &id in &self.ids {
             pending.clear();
-            pending.extend(join.pending.get(id).map(|row| (row, ranked(row))));
-            pending.sort_by_key(|(row, _)| (row.event_time, row.version));
             matched.clear();
-            matched.extend(join.matched.get(id).map(|row| (row, ranked(&row.prediction))));
-            matched.sort_by_key(|(row, _)| (row.prediction.event_time, row.prediction.version));
+            for row in join.rows.get(id) {
+                match join.labels_of(row) {
+                    None => pending.push((row, ranked(row))),
+                    Some(labels) => matched.push(((row, labels), ranked(row))),
+                }
+            }
+            pending.sort_by_key(|(row, _)| (row.event_time, row.version));
+            matched.sort_by_key(|((row, _), _)| (row.event_time, row.version));
             origins.clear();
             origins.extend(join.origins.get(id));
             origins.sort_by_key(|row| (row.event_time, row.version));

@@ -1,12 +1,14 @@
 //! A window of one version: the sum of its panes over all shards.
 
+use super::cbpe::Open;
 use super::metric::Metric;
 use super::model_shard::Partial;
-use super::pane::{Pane, PaneKey, VersionPane, stages_seen};
+use super::pane::{Pane, PaneKey, VersionPane};
 use super::sketch::feature::{FeatureSketch, merge_features};
-use super::sketch::{PerformanceCells, Sketch};
+use super::sketch::{ExpectedCells, PerformanceCells, PredictedLosses, Sketch};
 use super::slice::SliceKey;
-use super::time::Timestamp;
+use super::stages::stages_seen;
+use super::time::{Span, Timestamp};
 use std::collections::BTreeMap;
 
 /// One slice of a window.
@@ -27,6 +29,9 @@ pub struct FeatureSum {
 
 /// First and last Kafka offset of a window's predictions, by partition.
 pub type OffsetSpans = BTreeMap<i32, (i64, i64)>;
+
+/// Predictions without a score may be one in so many where a window is estimated.
+const UNSCORED_PART: u64 = 100;
 
 /// What to read of a window.
 #[derive(Clone, Copy, Debug)]
@@ -84,6 +89,53 @@ pub fn whole(shards: &[&Partial], range: Range<'_>, judgement: Option<usize>) ->
     }
     sum.cells = sum.cells.filter(|cells| !cells.is_empty());
     sum
+}
+
+/// A window's predictions as they are expected to turn out. `None` if that is not known of nearly
+/// all of them: without a calibration, without scores, or from before there were estimates.
+pub fn expected(shards: &[&Partial], range: Range<'_>) -> Option<ExpectedCells> {
+    let mut sum = VersionPane::default();
+    let mut predictions = 0;
+    for (_, _, pane, _) in panes(shards, range) {
+        predictions += pane.slice(SliceKey::WHOLE).map_or(0, |slice| slice.predictions);
+        if let Some(expected) = &pane.expected {
+            sum.merge_expected(expected);
+        }
+    }
+    let complete = |sum: &ExpectedCells| {
+        let (scored, unscored) = sum.rows();
+        scored + unscored == predictions && unscored <= predictions / UNSCORED_PART
+    };
+    sum.expected.map(|sum| *sum).filter(complete)
+}
+
+/// The losses that are expected of a window's predictions; `None` without a model of losses.
+pub fn losses(shards: &[&Partial], range: Range<'_>) -> Option<PredictedLosses> {
+    let mut sum = PredictedLosses::default();
+    for (_, _, pane, _) in panes(shards, range) {
+        if let Some(losses) = &pane.losses {
+            sum.merge(losses);
+        }
+    }
+    (sum.rows() > 0).then_some(sum)
+}
+
+/// The predictions of a window that have no label, as they are expected to turn out, pane by pane.
+/// `odds` says for the middle of a pane how much likelier a positive than a negative is still open.
+pub fn open(shards: &[&Partial], range: Range<'_>, odds: &dyn Fn(Timestamp) -> f64) -> Open {
+    let mut open = Open::default();
+    for (key, _, pane, shard) in panes(shards, range) {
+        let Some(expected) = &pane.expected else { continue };
+        let width = shard.panes.shape().windows.levels[usize::from(key.level)].width;
+        let odds = odds(key.start + Span(width.0 / 2));
+        let of_pane = expected.open(odds);
+        let (before, more) = (open.expected.mass().w, of_pane.mass().w);
+        if before + more > 0.0 {
+            open.odds = (open.odds * before + odds * more) / (before + more);
+        }
+        open.expected.add(&of_pane);
+    }
+    open
 }
 
 /// Every slice of a window, with every label known so far; the whole model first.

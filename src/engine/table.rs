@@ -27,6 +27,11 @@ impl<T: Keyed> Table<T> {
         Self { parts: (0..TABLES).map(|_| HashTable::new()).collect(), len: 0 }
     }
 
+    /// Stands in for a table that is taken out for a while; nothing can be put into it.
+    pub const fn hollow() -> Self {
+        Self { parts: Vec::new(), len: 0 }
+    }
+
     pub fn len(&self) -> usize {
         self.len
     }
@@ -65,16 +70,17 @@ impl<T: Keyed> Table<T> {
         Some(row)
     }
 
-    /// How many rows whose id has this low half are due before `limit`; the others are listed in
-    /// `later`, to be pushed again.
+    /// How many of our rows whose id has this low half are due before `limit`; our others are
+    /// listed in `later`, to be pushed again.
     pub fn due_before(
         &self,
         hash: u64,
         limit: Timestamp,
+        ours: impl Fn(&T) -> bool,
         later: &mut Vec<(Timestamp, u64)>,
     ) -> usize {
         let mut due = 0;
-        for row in self.get_short(hash) {
+        for row in self.get_short(hash).filter(|row| ours(row)) {
             if row.event_time() < limit {
                 due += 1;
             } else {

@@ -216,7 +216,7 @@ impl Waiting {
         while self.queue.pop(limit, &mut ids) {
             self.labels.fetch(ids.iter().copied());
             for hash in ids.drain(..) {
-                for _ in 0..self.labels.due_before(hash, limit, &mut early) {
+                for _ in 0..self.labels.due_before(hash, limit, |_| true, &mut early) {
                     let due = |label: &WaitingLabel| label.event_time < limit;
                     let Some(label) = self.labels.take(hash, due) else { break };
                     ended(&label.outcomes);

@@ -15,8 +15,12 @@ use object_store::prefix::PrefixStore;
 use object_store::{ObjectStore, ObjectStoreScheme};
 use xxhash_rust::xxh3::xxh3_128;
 
-pub use super::checkpoint_format::{Checkpoint, Damage, Header, Kind, Previous, SectionId};
+pub use super::checkpoint_follow::{Followed, Follower};
+pub use super::checkpoint_format::{
+    Checkpoint, Damage, Header, Kind, Outline, Previous, SectionId,
+};
 pub use super::checkpoint_lineage::{ChainSize, Fields, Lineage};
+pub use super::checkpoint_look::{File, Listing, look, outline};
 pub use super::checkpoint_restore::{Restored, Warning};
 
 /// A name's part of a path is cut at this length, and told apart by its hash.
@@ -28,13 +32,22 @@ pub struct StoreOptions {
     /// Full checkpoints that stay, with what builds on them. At least 2: who reads a lineage while
     /// it is collected, or falls back from a damaged checkpoint, needs the one before.
     pub keep_fulls: usize,
-    /// One request to the store takes at most this long.
+    /// One request to the store takes at most this long, retries by the store's client included,
+    /// and what its bytes need at `bytes_per_second_min`.
     pub request_timeout: Duration,
+    pub bytes_per_second_min: u64,
+    /// What a newer full checkpoint made needless stays so long, for those who are reading it.
+    pub delete_grace: Duration,
 }
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        Self { keep_fulls: 3, request_timeout: Duration::from_secs(60) }
+        Self {
+            keep_fulls: 3,
+            request_timeout: Duration::from_secs(15),
+            bytes_per_second_min: 1 << 20,
+            delete_grace: Duration::from_secs(60),
+        }
     }
 }
 
@@ -64,8 +77,19 @@ pub enum OpenError {
     TooNew { file: String, version: u32 },
     #[error("another writer of {path} is at work: gave up after {attempts} attempts to follow it")]
     Contended { path: String, attempts: usize },
-    #[error("the state store does not answer: {0}")]
+    /// For now.
+    #[error("the state store fails: {0}")]
     Unavailable(String),
+    /// Until somebody changes rights, credentials or the URL.
+    #[error("the state store refuses: {0}")]
+    Refused(String),
+}
+
+impl OpenError {
+    /// Whether the same may succeed a little later.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::Contended { .. })
+    }
 }
 
 /// A checkpoint was not published, or it is not known whether it was.
@@ -75,8 +99,11 @@ pub enum CommitError {
     #[error("another writer has taken over {path}: found {found}")]
     Fenced { path: String, found: String },
     /// Try again, with the same or newer contents.
-    #[error("the state store does not answer: {0}")]
+    #[error("the state store fails: {0}")]
     Unavailable(String),
+    /// As above, but somebody has to change rights, credentials or the store first.
+    #[error("the state store refuses: {0}")]
+    Refused(String),
     #[error("the checkpoint has more than 4 GiB or too many sections")]
     TooLarge,
     /// A delta has nothing to continue, or there are too many of them.
@@ -99,6 +126,23 @@ impl LineagePath {
 
     pub fn model(model: &str) -> Self {
         Self(Path::from_iter([PathPart::from("models"), PathPart::from(safe(model).as_str())]))
+    }
+
+    /// The lineage that an object would belong to, going by its place.
+    pub(super) fn around(object: &Path) -> Option<Self> {
+        let parts: Vec<_> = object.parts().collect();
+        let (_, directory) = parts.split_last()?;
+        let ours = match directory {
+            [kind, _, _] => kind.as_ref() == "shards",
+            [kind, _] => kind.as_ref() == "models",
+            _ => false,
+        };
+        ours.then(|| Self(Path::from_iter(directory.iter().cloned())))
+    }
+
+    /// Of a model, rather than of a shard.
+    pub fn is_model(&self) -> bool {
+        self.0.parts().next().is_some_and(|part| part.as_ref() == "models")
     }
 
     /// `None` for a name that no checkpoint of ours has.
@@ -157,9 +201,19 @@ pub struct Store {
 
 impl Store {
     /// Opens `file:///directory`, which is made if it is not there, `memory:///`, and with the
-    /// `cloud` feature `s3://bucket/prefix`, `gs://...` and `az://...` (whose credentials come
-    /// from the environment, as their own tools take them).
+    /// `cloud` feature `s3://bucket/prefix`, `gs://...` and `az://...`. Their credentials and
+    /// settings come from the environment, as their own tools take them: variables that begin with
+    /// `AWS_`, `GOOGLE_` or `AZURE_`.
     pub fn open(url: &str, options: StoreOptions) -> Result<Self, StoreError> {
+        Self::open_with(url, options, std::env::vars())
+    }
+
+    /// The same with an environment of the caller's.
+    pub fn open_with(
+        url: &str,
+        options: StoreOptions,
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, StoreError> {
         let invalid = |reason: String| StoreError::InvalidUrl { url: url.to_owned(), reason };
         let parsed = url::Url::parse(url).map_err(|error| invalid(error.to_string()))?;
         match ObjectStoreScheme::parse(&parsed) {
@@ -168,8 +222,11 @@ impl Store {
                 Self::open_directory(path, options)
             }
             Ok(_) => {
-                let environment = std::env::vars().filter(|(name, _)| is_cloud_variable(name));
-                match object_store::parse_url_opts(&parsed, environment) {
+                let environment = environment.filter(|(name, _)| is_cloud_variable(name));
+                // Ours is the limit for a whole request: see `StoreOptions::request_timeout`.
+                let defaults = [("timeout".to_owned(), CLIENT_TIMEOUT.to_owned())];
+                let settings = defaults.into_iter().chain(environment);
+                match object_store::parse_url_opts(&parsed, settings) {
                     Ok((objects, prefix)) => {
                         let objects = Arc::new(PrefixStore::new(objects, prefix));
                         Ok(Self::from_objects(objects, options))
@@ -181,6 +238,18 @@ impl Store {
                 }
             }
             Err(error) => Err(invalid(error.to_string())),
+        }
+    }
+
+    /// The same, but a directory must be there: for those who only look.
+    pub fn open_existing(url: &str, options: StoreOptions) -> Result<Self, StoreError> {
+        let path = url::Url::parse(url).ok().and_then(|url| url.to_file_path().ok());
+        match path {
+            Some(path) if !path.is_dir() => {
+                let reason = "there is no such directory".to_owned();
+                Err(StoreError::Directory { path, reason })
+            }
+            _ => Self::open(url, options),
         }
     }
 
@@ -199,6 +268,10 @@ impl Store {
         Ok(Self { objects: Arc::new(objects), directory: Some(path), options })
     }
 }
+
+/// Longer than the largest checkpoint takes at the least speed: the client's own limit counts
+/// bodies in, and would cut large uploads off.
+const CLIENT_TIMEOUT: &str = "2h";
 
 /// Only what the builders know by these prefixes; the rest of the environment is none of theirs.
 fn is_cloud_variable(name: &str) -> bool {

@@ -199,6 +199,36 @@ pub fn decode(object: &Bytes) -> Result<Checkpoint, Damage> {
     }
 }
 
+/// What the first bytes of an object say that it is, its checksums unseen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outline {
+    pub kind: Kind,
+    pub epoch: u64,
+    pub plan_hash: u128,
+    pub created_at: Timestamp,
+}
+
+/// `None` if the bytes are not a checkpoint's of this name, or too few.
+pub fn outline_of(head: &[u8], seq: u64) -> Option<Outline> {
+    if head.len() < FIXED_BYTES || head[..MAGIC.len()] != MAGIC {
+        return None;
+    }
+    let mut fields = Cursor(&head[16..]);
+    let kind = match fields.u32() {
+        0 => Kind::Full,
+        1 => Kind::Delta,
+        2 => Kind::Claim,
+        _ => return None,
+    };
+    fields.u32();
+    fields.u128();
+    let (epoch, name) = (fields.u64(), fields.u64());
+    let (_base, _previous, _checksum) = (fields.u64(), fields.u64(), fields.u64());
+    let plan_hash = fields.u128();
+    let created_at = Timestamp(fields.u64() as i64);
+    (name == seq).then_some(Outline { kind, epoch, plan_hash, created_at })
+}
+
 struct TableRow {
     id: SectionId,
     len: u64,

@@ -9,20 +9,22 @@
 //! - A delta continues the last checkpoint whose commit was reported as done. One that was written
 //!   but not reported is a side branch that nothing refers to.
 //! - Being fenced deletes nothing: the new owner may build on what we wrote last.
-//! - Collection follows publication and deletes only names below the oldest full checkpoint kept.
+//! - Collection follows publication: see `checkpoint_collect.rs`.
 
-use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hasher};
 
 use bytes::Bytes;
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::TryStreamExt;
 use object_store::{PutMode, PutPayload};
 
 use super::checkpoint::{CommitError, LineagePath, OpenError, Store};
+use super::checkpoint_collect::{Fulls, collect, sweep};
 use super::checkpoint_format::{
     Encoded, Header, Kind, OBJECT_BYTES_MAX, Previous, SectionId, encode,
 };
-use super::checkpoint_restore::{Failure, Restored, bounded, list_names, load, scan};
+use super::checkpoint_restore::{
+    Failure, Restored, bounded, bounded_by_size, list_names, load, scan,
+};
 use crate::engine::time::Timestamp;
 
 /// Other writers that may claim the lineage before us while we open it.
@@ -59,8 +61,7 @@ pub struct Lineage {
     tip: Option<Previous>,
     base: Option<u64>,
     size: ChainSize,
-    /// Full checkpoints known to be good, oldest first.
-    fulls: VecDeque<u64>,
+    fulls: Fulls,
     fenced_by: Option<String>,
 }
 
@@ -80,7 +81,7 @@ impl Lineage {
                 continue;
             }
             lineage.next = seq + 1;
-            lineage.sweep(&scan.claims).await;
+            sweep(store, &lineage.path, &scan.claims).await;
             return Ok((lineage, scan.restored));
         }
         Err(OpenError::Contended { path: path.to_string(), attempts: OPEN_ATTEMPTS })
@@ -93,8 +94,7 @@ impl Lineage {
 
     /// The greatest name in a lineage: if it has not changed, neither has the lineage.
     pub async fn newest_name(store: &Store, path: &LineagePath) -> Result<Option<u64>, OpenError> {
-        let names = list_names(store, path).await.map_err(OpenError::Unavailable)?;
-        Ok(names.into_iter().max())
+        Ok(list_names(store, path).await?.into_iter().max())
     }
 
     fn over(
@@ -119,7 +119,7 @@ impl Lineage {
             tip: tip.map(|tip| Previous { seq: tip.header.seq, checksum: tip.checksum }),
             base: full.map(|full| full.header.seq),
             size,
-            fulls: full.map(|full| full.header.seq).into_iter().collect(),
+            fulls: Fulls::starting_with(full.map(|full| full.header.seq)),
             fenced_by: None,
         }
     }
@@ -167,7 +167,7 @@ impl Lineage {
                 self.check_nobody_is_above(seq).await?;
                 self.adopt(kind, seq, &object);
                 if kind == Kind::Full {
-                    self.collect().await;
+                    collect(&self.store, &self.path, &mut self.fulls).await;
                 }
                 return Ok(seq);
             }
@@ -225,6 +225,8 @@ impl Lineage {
                 self.fenced_by = None;
                 Ok(false)
             }
+            Err(CommitError::Unavailable(reason)) => Err(OpenError::Unavailable(reason)),
+            Err(CommitError::Refused(reason)) => Err(OpenError::Refused(reason)),
             Err(error) => Err(OpenError::Unavailable(error.to_string())),
         }
     }
@@ -235,7 +237,7 @@ impl Lineage {
         let location = self.path.object(seq);
         let payload: PutPayload = object.parts.iter().cloned().collect();
         let put = self.store.objects.put_opts(&location, payload, PutMode::Create.into());
-        match bounded(&self.store, put).await {
+        match bounded_by_size(&self.store, object.bytes, put).await {
             Ok(_) => Ok(true),
             Err(Failure::Exists) => {
                 let ours = self.inspect_taken_name(seq).await?;
@@ -245,7 +247,7 @@ impl Lineage {
                 self.next = seq + 1;
                 Ok(false)
             }
-            Err(failure) => Err(CommitError::Unavailable(failure.to_string())),
+            Err(failure) => Err(unavailable(failure.into())),
         }
     }
 
@@ -273,7 +275,7 @@ impl Lineage {
         match bounded(&self.store, names).await {
             Ok(None) => Ok(()),
             Ok(Some(newest)) => Err(self.fenced(newest)),
-            Err(failure) => Err(CommitError::Unavailable(failure.to_string())),
+            Err(failure) => Err(unavailable(failure.into())),
         }
     }
 
@@ -290,55 +292,7 @@ impl Lineage {
         self.size.add(kind, object.bytes);
         if kind == Kind::Full {
             self.base = Some(seq);
-            self.fulls.push_back(seq);
-        }
-    }
-
-    /// Deletes what no kept chain needs. Failing is no harm: the next collection tries again.
-    async fn collect(&mut self) {
-        let keep = self.store.options.keep_fulls.max(2);
-        while self.fulls.len() > keep {
-            self.fulls.pop_front();
-        }
-        let oldest_kept = match self.fulls.front() {
-            Some(&oldest) if self.fulls.len() == keep => oldest,
-            _ => return,
-        };
-        match list_names(&self.store, &self.path).await {
-            Ok(mut names) => {
-                names.retain(|&name| name < oldest_kept);
-                self.delete(&names).await;
-            }
-            Err(error) => tracing::warn!(lineage = %self.path, error, "cannot collect"),
-        }
-    }
-
-    /// Removes claims that ours has replaced, and uploads that a crash left behind.
-    async fn sweep(&self, claims: &[u64]) {
-        self.delete(claims).await;
-        let Some(root) = &self.store.directory else { return };
-        let directory = root.join(self.path.to_string());
-        for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
-            let name = entry.file_name();
-            let staged = name.to_str().and_then(|name| name.split_once('#'));
-            if staged.is_some_and(|(seq, _)| seq.len() == 20 && seq.parse::<u64>().is_ok()) {
-                let _ = std::fs::remove_file(entry.path());
-            }
-        }
-    }
-
-    async fn delete(&self, names: &[u64]) {
-        if names.is_empty() {
-            return;
-        }
-        let paths: Vec<_> = names.iter().map(|&seq| Ok(self.path.object(seq))).collect();
-        let mut outcomes =
-            self.store.objects.delete_stream(futures_util::stream::iter(paths).boxed());
-        while let Some(outcome) = outcomes.next().await {
-            match outcome {
-                Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
-                Err(error) => tracing::warn!(lineage = %self.path, %error, "cannot delete"),
-            }
+            self.fulls.push(seq);
         }
     }
 }
@@ -357,7 +311,11 @@ impl ChainSize {
 }
 
 fn unavailable(error: OpenError) -> CommitError {
-    CommitError::Unavailable(error.to_string())
+    match error {
+        OpenError::Unavailable(reason) => CommitError::Unavailable(reason),
+        OpenError::Refused(reason) => CommitError::Refused(reason),
+        error => CommitError::Unavailable(error.to_string()),
+    }
 }
 
 /// 128 bits that no other writer has: the standard library's hash keys come from the system's

@@ -14,6 +14,7 @@ use object_store::{ObjectStoreExt, path::Path};
 
 use super::checkpoint::{LineagePath, OpenError, Store};
 use super::checkpoint_format::{Checkpoint, Damage, Kind, OBJECT_BYTES_MAX, decode};
+use crate::engine::text::clip;
 
 /// How often reading starts again because somebody deletes what was just listed.
 const ATTEMPTS: usize = 5;
@@ -83,7 +84,7 @@ async fn scan_once(
     path: &LineagePath,
     vanished: Vanished,
 ) -> Result<Option<Scan>, OpenError> {
-    let mut names = list_names(store, path).await.map_err(OpenError::Unavailable)?;
+    let mut names = list_names(store, path).await?;
     names.sort_unstable_by(|one, other| other.cmp(one));
     let mut scan = Scan { newest: names.first().copied(), ..Scan::default() };
     // What cannot be used, and the damage that is to blame.
@@ -168,11 +169,11 @@ pub(super) async fn load(
     seq: u64,
 ) -> Result<Result<Checkpoint, Damage>, OpenError> {
     let location = path.object(seq);
-    let object = match bounded(store, read(store, &location)).await {
+    let object = match read(store, &location).await {
         Ok(Some(object)) => object,
         Ok(None) => return Ok(Err(Damage::TooLarge)),
         Err(Failure::Missing) => return Ok(Err(Damage::Vanished)),
-        Err(failure) => return Err(OpenError::Unavailable(failure.to_string())),
+        Err(failure) => return Err(failure.into()),
     };
     match decode(&object) {
         Ok(found) if found.header.seq != seq => {
@@ -185,39 +186,100 @@ pub(super) async fn load(
     }
 }
 
-async fn read(store: &Store, location: &Path) -> object_store::Result<Option<Bytes>> {
-    let found = store.objects.get(location).await?;
-    if found.meta.size > OBJECT_BYTES_MAX {
+async fn read(store: &Store, location: &Path) -> Result<Option<Bytes>, Failure> {
+    let found = bounded(store, store.objects.get(location)).await?;
+    let size = found.meta.size;
+    if size > OBJECT_BYTES_MAX {
         return Ok(None);
     }
-    found.bytes().await.map(Some)
+    bounded_by_size(store, size, found.bytes()).await.map(Some)
 }
 
 /// The names that are checkpoints', in no order.
-pub(super) async fn list_names(store: &Store, path: &LineagePath) -> Result<Vec<u64>, String> {
-    let names = store
+pub(super) async fn list_names(store: &Store, path: &LineagePath) -> Result<Vec<u64>, OpenError> {
+    let files = list_files(store, path).await?;
+    Ok(files.into_iter().map(|(seq, _)| seq).collect())
+}
+
+/// The same, each with its bytes.
+pub(super) async fn list_files(
+    store: &Store,
+    path: &LineagePath,
+) -> Result<Vec<(u64, u64)>, OpenError> {
+    let files = store
         .objects
         .list(Some(&path.0))
-        .try_filter_map(async |object| Ok(path.seq_of(&object.location)))
+        .try_filter_map(async |object| {
+            Ok(path.seq_of(&object.location).map(|seq| (seq, object.size)))
+        })
         .try_collect();
-    match bounded(store, names).await {
-        Ok(names) => Ok(names),
+    match bounded(store, files).await {
+        Ok(files) => Ok(files),
         Err(Failure::Missing) => Ok(Vec::new()),
-        Err(failure) => Err(failure.to_string()),
+        Err(failure) => Err(failure.into()),
     }
 }
 
 /// Why a request to the store brought nothing.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
-    #[error("it is not there")]
+    #[error("there is no such bucket, container or directory")]
     Missing,
     #[error("it exists already")]
     Exists,
     #[error("no answer within {0:?}")]
     Timeout(std::time::Duration),
-    #[error("{0}")]
+    /// It will not be otherwise until somebody changes something.
+    #[error("{}", said(.0))]
+    Refused(object_store::Error),
+    #[error("{}", said(.0))]
     Other(object_store::Error),
+}
+
+impl From<Failure> for OpenError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Refused(_) | Failure::Missing => Self::Refused(failure.to_string()),
+            _ => Self::Unavailable(failure.to_string()),
+        }
+    }
+}
+
+/// An error's text with its causes, each once, in a line.
+fn said(error: &object_store::Error) -> String {
+    let mut text = error.to_string();
+    for cause in causes(error).skip(1) {
+        let cause = cause.to_string();
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    clip(&text.replace(['\r', '\n'], " "), SAID_CHARS_MAX)
+}
+
+fn causes(error: &object_store::Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
+    let first: &(dyn std::error::Error + 'static) = error;
+    std::iter::successors(Some(first), |error| error.source())
+}
+
+/// HTTP statuses with which a store says that it will not, or that the bucket is not there.
+const REFUSALS: [&str; 3] = [" 401 Unauthorized", " 403 Forbidden", " 404 Not Found"];
+/// Characters of an error that are told: a store may answer with a document.
+const SAID_CHARS_MAX: usize = 500;
+
+fn is_refusal(error: &object_store::Error) -> bool {
+    use std::io::ErrorKind::{NotADirectory, PermissionDenied, ReadOnlyFilesystem};
+    match error {
+        object_store::Error::PermissionDenied { .. }
+        | object_store::Error::Unauthenticated { .. }
+        | object_store::Error::NotImplemented { .. }
+        | object_store::Error::NotSupported { .. } => true,
+        error => causes(error).any(|cause| match cause.downcast_ref::<std::io::Error>() {
+            Some(io) => matches!(io.kind(), NotADirectory | PermissionDenied | ReadOnlyFilesystem),
+            // A listing's errors have no kind of their own.
+            None => REFUSALS.iter().any(|status| cause.to_string().contains(status)),
+        }),
+    }
 }
 
 /// Runs one request for at most as long as the store's options allow.
@@ -225,11 +287,22 @@ pub(super) async fn bounded<T>(
     store: &Store,
     request: impl Future<Output = object_store::Result<T>>,
 ) -> Result<T, Failure> {
-    let limit = store.options.request_timeout;
+    bounded_by_size(store, 0, request).await
+}
+
+/// The same for a request that moves so many bytes.
+pub(super) async fn bounded_by_size<T>(
+    store: &Store,
+    bytes: u64,
+    request: impl Future<Output = object_store::Result<T>>,
+) -> Result<T, Failure> {
+    let seconds = bytes / store.options.bytes_per_second_min.max(1);
+    let limit = store.options.request_timeout + std::time::Duration::from_secs(seconds);
     match tokio::time::timeout(limit, request).await {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(object_store::Error::NotFound { .. })) => Err(Failure::Missing),
         Ok(Err(object_store::Error::AlreadyExists { .. })) => Err(Failure::Exists),
+        Ok(Err(error)) if is_refusal(&error) => Err(Failure::Refused(error)),
         Ok(Err(error)) => Err(Failure::Other(error)),
         Err(_) => Err(Failure::Timeout(limit)),
     }

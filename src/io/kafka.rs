@@ -32,6 +32,8 @@ pub enum StartOffset {
     Latest,
     /// The first record whose Kafka timestamp is not before this; the end if there is none.
     Time(Timestamp),
+    /// Nobody can say yet: nothing is read, and the handler is asked again in a second.
+    NotYet,
 }
 
 /// The offset to continue from is not in the log: records were lost, or the topic is another one.

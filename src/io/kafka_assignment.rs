@@ -15,7 +15,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use super::clock;
 use super::kafka::{
     KafkaSettings, KafkaSource, Membership, OutOfRange, Resume, SourceError, SourceEvent,
-    SourceHandler, TopicPartition,
+    SourceHandler, StartOffset, TopicPartition,
 };
 use super::kafka_context::{Context, Rebalance};
 use super::kafka_lookup::{Client, Job, Lookup, Resolved};
@@ -27,7 +27,18 @@ use super::kafka_settings::describe;
 pub(super) const COUNTS_EVERY_MISSING: Duration = Duration::from_secs(2);
 pub(super) const COUNTS_EVERY: Duration = Duration::from_secs(30);
 
+/// A handler that could not say where to start is asked again after this.
+const RESOLVE_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
 impl KafkaSource {
+    /// Asks a handler again that could not say where to start.
+    pub(super) fn resolve_again(&mut self, handler: &mut dyn SourceHandler) {
+        if self.resolve_again_at.is_some_and(|due| clock::monotonic() >= due) {
+            let partitions = std::mem::take(&mut self.resolving);
+            self.resolve(partitions, handler);
+        }
+    }
+
     pub(super) fn take_rebalances(&mut self, handler: &mut dyn SourceHandler) {
         for rebalance in self.consumer().context().take_rebalances() {
             match rebalance {
@@ -58,6 +69,7 @@ impl KafkaSource {
     ) {
         self.generation += 1;
         self.lookup.supersede(self.generation);
+        self.resolve_again_at = None;
         self.status.assigned = false;
         if partitions.is_empty() {
             // More members than partitions: nothing to read, which is fine.
@@ -68,6 +80,10 @@ impl KafkaSource {
             partitions.iter().map(|&at| (at, handler.start_offset(at))).collect();
         wanted.sort_unstable_by_key(|(at, _)| *at);
         self.resolving = partitions;
+        if wanted.iter().any(|(_, start)| *start == StartOffset::NotYet) {
+            self.resolve_again_at = Some(clock::monotonic() + RESOLVE_AGAIN_AFTER);
+            return;
+        }
         self.lookup.ask(Job::Resolve { generation: self.generation, wanted });
     }
 
@@ -89,6 +105,7 @@ impl KafkaSource {
         self.generation += 1;
         self.lookup.supersede(self.generation);
         self.resolving.clear();
+        self.resolve_again_at = None;
         self.status.assigned = false;
         let partitions: Vec<_> = self.partitions.iter().map(|(at, _)| at).collect();
         self.partitions.clear();
@@ -166,6 +183,9 @@ impl KafkaSource {
         }
         let pause = if missing.is_empty() { COUNTS_EVERY } else { COUNTS_EVERY_MISSING };
         self.counts_due = clock::monotonic() + pause;
+        if std::mem::take(&mut self.doubted) {
+            self.leave_out_unknown(&counts, handler);
+        }
         let appeared = self.status.missing.iter().any(|topic| !missing.contains(topic));
         let grown = missing.is_empty() && counts != self.status.partition_counts;
         self.status.missing = missing;
@@ -173,8 +193,31 @@ impl KafkaSource {
         if grown && self.options.membership == Membership::All {
             self.start_over(self.all_partitions(), handler);
         }
-        if appeared && self.options.membership == Membership::Group {
+        if appeared {
             // librdkafka would notice at its next refresh of all metadata.
+            self.rejoin();
+        }
+    }
+
+    /// Kafka gives a static member that comes back what it had, also of a topic that was made anew
+    /// with fewer partitions. Goes on with those that are there.
+    fn leave_out_unknown(&mut self, counts: &[Option<i32>], handler: &mut dyn SourceHandler) {
+        let is_there =
+            |at: &TopicPartition| counts[at.topic].is_none_or(|count| at.partition < count);
+        if !self.resolving.iter().all(is_there) {
+            let there: Vec<_> = self.resolving.iter().copied().filter(is_there).collect();
+            tracing::warn!(
+                given = self.resolving.len(),
+                there = there.len(),
+                "kafka gave us partitions that are not there"
+            );
+            self.resolve(there, handler);
+        }
+    }
+
+    /// Asks the group for a new assignment.
+    pub fn rejoin(&mut self) {
+        if self.options.membership == Membership::Group {
             let names: Vec<&str> = self.topics.iter().map(String::as_str).collect();
             if let Err(error) = self.consumer().subscribe(&names) {
                 self.note_error(&describe(&error));

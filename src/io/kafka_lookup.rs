@@ -68,6 +68,8 @@ pub(super) enum Answer {
     Failed {
         what: Asked,
         unreachable: bool,
+        /// A partition that was asked for is none of its topic's.
+        unknown: bool,
         reason: String,
     },
 }
@@ -160,6 +162,9 @@ impl Worker {
                 }
                 Err(error) => {
                     let _ = self.outbox.send(failed(Asked::Resolve, &error));
+                    if is_unknown(&error) {
+                        let _ = self.outbox.send(self.counts());
+                    }
                 }
             }
             std::thread::sleep(PAUSE);
@@ -187,7 +192,8 @@ impl Worker {
             let (log_start, log_end) = (starts[&at], ends[&at]);
             let mut out_of_range = None;
             let offset = match start {
-                StartOffset::Earliest => log_start,
+                // Nobody resolves what is not known yet.
+                StartOffset::Earliest | StartOffset::NotYet => log_start,
                 StartOffset::Latest => log_end,
                 StartOffset::Time(_) => at_times.get(&at).copied().unwrap_or(log_end),
                 StartOffset::At(wanted) if (log_start..=log_end).contains(&wanted) => wanted,
@@ -269,7 +275,13 @@ where
     Ok(i32::try_from(count).ok().filter(|&count| count > 0))
 }
 
+/// A partition was asked for that its topic does not have.
+fn is_unknown(error: &KafkaError) -> bool {
+    error.rdkafka_error_code() == Some(RDKafkaErrorCode::UnknownPartition)
+}
+
 fn failed(what: Asked, error: &KafkaError) -> Answer {
     let unreachable = error.rdkafka_error_code().is_some_and(is_unreachable);
-    Answer::Failed { what, unreachable, reason: describe(error) }
+    let unknown = is_unknown(error);
+    Answer::Failed { what, unreachable, unknown, reason: describe(error) }
 }

@@ -48,6 +48,10 @@ pub struct KafkaSource {
     pub(super) generation: u64,
     /// A Resolve job is under way for this assignment.
     pub(super) resolving: Vec<TopicPartition>,
+    /// The handler could not say where these start, and is asked again then.
+    pub(super) resolve_again_at: Option<Instant>,
+    /// We were given a partition that is none: what the topics have decides, once it is known.
+    pub(super) doubted: bool,
     pub(super) log_ends_asked: bool,
     pub(super) log_ends_due: Instant,
     pub(super) counts_asked: bool,
@@ -92,6 +96,8 @@ impl KafkaSource {
             lookup,
             generation: 0,
             resolving: Vec::new(),
+            resolve_again_at: None,
+            doubted: false,
             log_ends_asked: false,
             log_ends_due: now,
             counts_asked: false,
@@ -136,6 +142,7 @@ impl KafkaSource {
         handler: &mut dyn SourceHandler,
     ) -> usize {
         self.take_answers(handler);
+        self.resolve_again(handler);
         self.ask_what_is_due();
         let until = clock::monotonic() + timeout;
         let mut wait = Duration::ZERO;
@@ -179,9 +186,10 @@ impl KafkaSource {
                     self.counts_asked = false;
                     self.take_counts(counts, handler);
                 }
-                Answer::Failed { what, unreachable, reason } => {
+                Answer::Failed { what, unreachable, unknown, reason } => {
                     match what {
-                        Asked::Resolve => {}
+                        // What the topics have comes next, see `Worker::resolve`.
+                        Asked::Resolve => self.doubted |= unknown,
                         Asked::Ends => self.log_ends_asked = false,
                         Asked::Counts => {
                             self.counts_asked = false;

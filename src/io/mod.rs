@@ -1,8 +1,11 @@
 //! The edges: Kafka, files, HTTP, the clock.
 
 pub mod checkpoint;
+mod checkpoint_collect;
+mod checkpoint_follow;
 mod checkpoint_format;
 mod checkpoint_lineage;
+mod checkpoint_look;
 mod checkpoint_restore;
 pub mod clock;
 pub mod dead_letter;

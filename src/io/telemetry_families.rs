@@ -4,6 +4,7 @@
 //! Families of performance metrics and of drift statistics are made from `Metric::ALL` and
 //! `Statistic::ALL`, so a new metric appears here by itself.
 
+use crate::engine::cbpe::EVERY_ESTIMABLE;
 use crate::engine::counters::DELAY_BUCKETS;
 use crate::engine::drift::Statistic;
 use crate::engine::metric::{Metric, TopK};
@@ -114,6 +115,14 @@ families! {
         "When a checkpoint was last durable, by lineage; its age is time() minus this.";
     CHECKPOINT_SIZE Gauge Process "checkpoint_size_bytes" ["lineage"]
         "Size of the newest full checkpoint, by lineage.";
+    CHECKPOINT_DAMAGED Counter Process "checkpoint_files_damaged_total" ["lineage"]
+        "Checkpoint files that could not be used when a state was restored, by lineage.";
+    RECORDS_LOST Counter Process "records_lost_total" ["topic"]
+        "Records that were gone from the log before they were read; missing from all numbers.";
+    OFFSETS_LOST Counter Process "offsets_lost_total" ["topic", "reason"]
+        "Times that the offset to continue from was not in the log: retention, or recreated.";
+    PARTITIONS_CHANGED Counter Process "partitions_changed_total" ["topic", "change"]
+        "Partitions that a topic has gained (added) or lost (removed) since its state was made.";
 
     // Webhooks.
     WEBHOOK_REQUESTS Counter Process "webhook_requests_total" ["webhook"]
@@ -155,6 +164,9 @@ families! {
 
     COPARTITION_MISMATCH Gauge Snapshot "copartition_mismatch_ratio" ["model"]
         "Share of sampled ids whose label lies in another partition than their prediction.";
+
+    SHARDS_MISSING Gauge Snapshot "missing_shards" ["model"]
+        "Partitions whose state the model's owner lacks; its windows wait for them.";
 
     // Rows: where they ended. Values of the last durable checkpoint.
     ROWS_READ Counter Snapshot "rows_read_total" ["topic"]
@@ -242,6 +254,29 @@ families! {
         "feature_invalid_ratio" ["model", "version", "window", "feature", "reference"]
         "Share of a window's predictions whose feature is of another type or not finite.";
 
+    // Estimates before labels, and how they did.
+    ESTIMATE_WINDOW_END Gauge Snapshot
+        "estimate_window_end_timestamp_seconds" ["model", "version", "window"]
+        "End of the newest closed window, which the gauges of estimates show.";
+    ESTIMATE_WINDOW_PREDICTIONS Gauge Snapshot
+        "estimate_window_predictions" ["model", "version", "window"]
+        "Predictions in the window that the gauges of estimates show.";
+    ESTIMATE_LABEL_COVERAGE Gauge Snapshot
+        "estimate_label_coverage_ratio" ["model", "version", "window"]
+        "Labelled share of the predictions in the window that the gauges of estimates show.";
+    ESTIMATE_GRADED Gauge Snapshot
+        "estimate_graded_windows" ["model", "version", "window", "metric"]
+        "Final windows on which the estimates of a metric are graded, the newest 64 at most.";
+    ESTIMATE_BIAS Gauge Snapshot
+        "estimate_bias" ["model", "version", "window", "metric"]
+        "Mean over the graded windows of what was measured minus what was estimated.";
+    ESTIMATE_BAND_HELD Gauge Snapshot
+        "estimate_band_held_ratio" ["model", "version", "window", "metric"]
+        "Share of the graded windows whose measured value lay in the estimate's 95% band.";
+    ESTIMATE_TRUSTED Gauge Snapshot
+        "estimate_trusted" ["model", "version", "window", "metric"]
+        "1 if the graded windows bear the estimates out, 0 if not; absent before 5 are graded.";
+
     // Policies.
     POLICY_FIRING Gauge Snapshot "policy_firing" ["model", "version", "policy"]
         "1 if the policy's condition holds at the last window that it judged, else 0.";
@@ -299,7 +334,17 @@ const BASELINE_TOP_K_LABELS: &[&str] = &["model", "version", "k"];
 const FEATURE_LABELS: &[&str] = &["model", "version", "window", "feature", "reference"];
 const OUTPUT_LABELS: &[&str] = &["model", "version", "window", "output", "reference"];
 
+/// The families of one metric before all labels are there. Labels: model, version, window.
+#[derive(Debug)]
+pub struct EstimateFamilies {
+    /// Over all predictions, without any label: value, and the ends of its 95% band.
+    pub estimated: [FamilyDef; 3],
+    /// Measured where labels have come, estimated where they have not.
+    pub combined: [FamilyDef; 3],
+}
+
 struct Generated {
+    estimates: BTreeMap<Metric, EstimateFamilies>,
     metrics: BTreeMap<(Metric, Scope), MetricFamilies>,
     baselines: BTreeMap<Metric, FamilyDef>,
     drift: BTreeMap<(Statistic, DriftOf), FamilyDef>,
@@ -317,13 +362,14 @@ fn generated() -> &'static Generated {
             }
             baselines.insert(metric, baseline_def(metric));
         }
+        let estimates = EVERY_ESTIMABLE.iter().map(|metric| (*metric, estimate_defs(*metric)));
         let mut drift = BTreeMap::new();
         for statistic in Statistic::ALL {
             for of in [DriftOf::Feature, DriftOf::Output] {
                 drift.insert((statistic, of), drift_def(statistic, of));
             }
         }
-        Generated { metrics, baselines, drift }
+        Generated { estimates: estimates.collect(), metrics, baselines, drift }
     })
 }
 
@@ -383,6 +429,24 @@ fn metric_defs(metric: Metric, scope: Scope) -> MetricFamilies {
     }
 }
 
+fn estimate_defs(metric: Metric) -> EstimateFamilies {
+    let (name, unit) = (metric.name(), unit(metric));
+    let defs = |kind: &str, text: &str| {
+        let def = |part: &str, help: String| {
+            gauge(format!("tidemark_{kind}_{name}{part}{unit}"), help, MODEL_LABELS)
+        };
+        [
+            def("", format!("{text}: {}", metric.help())),
+            def("_lower", format!("Lower end of the 95% interval of {kind} {name}.")),
+            def("_upper", format!("Upper end of the 95% interval of {kind} {name}.")),
+        ]
+    };
+    EstimateFamilies {
+        estimated: defs("estimated", "Estimated over all predictions, without labels"),
+        combined: defs("combined", "Measured where labels have come, estimated where not"),
+    }
+}
+
 fn baseline_def(metric: Metric) -> FamilyDef {
     let (name, labels) = match is_top_k(metric) {
         true => (TOP_K_ACCURACY, BASELINE_TOP_K_LABELS),
@@ -420,6 +484,11 @@ pub fn baseline_family(metric: Metric) -> &'static FamilyDef {
     generated().baselines.get(&metric).expect("a test asks for each metric's family")
 }
 
+/// The families of a metric before all labels are there; `None` if it cannot be estimated.
+pub fn estimate_families(metric: Metric) -> Option<&'static EstimateFamilies> {
+    generated().estimates.get(&metric)
+}
+
 /// The family of a drift statistic.
 pub fn drift_family(statistic: Statistic, of: DriftOf) -> &'static FamilyDef {
     generated().drift.get(&(statistic, of)).expect("a test asks for each statistic's family")
@@ -433,6 +502,9 @@ pub fn families() -> &'static [&'static FamilyDef] {
         for metric in generated().metrics.values() {
             let MetricFamilies { value, lower, upper, support, error_max } = metric;
             all.extend([value, lower, upper, support, error_max]);
+        }
+        for estimate in generated().estimates.values() {
+            all.extend(estimate.estimated.iter().chain(&estimate.combined));
         }
         all.extend(generated().baselines.values());
         all.extend(generated().drift.values());

@@ -62,6 +62,13 @@ pub struct ProfileArgs {
     /// Categories that are listed of one column; the others are counted together
     #[arg(long, value_name = "COUNT", default_value_t = 1_000)]
     pub categories_max: usize,
+    /// Regression: a LightGBM model, as text, that predicts the loss of a prediction from the
+    /// features and the predicted value (called `prediction`); METRIC is mae, mse or mape
+    #[arg(long, value_name = "METRIC=FILE")]
+    pub loss_model: Vec<String>,
+    /// Multiclass: the column with a class's probability; one a class
+    #[arg(long, value_name = "CLASS=COLUMN")]
+    pub probability: Vec<String>,
     /// The model was trained on this data: its baseline is better than what can be expected
     #[arg(long)]
     pub trained_on: bool,

@@ -1,6 +1,7 @@
 //! The model's performance on the data, and the classes that it predicts there.
 
 use super::build::TargetColumns;
+use super::calibrate::{CalibrationRows, Fitted};
 use super::cell::Cell;
 use super::column::ColumnScan;
 use super::task::Targets;
@@ -28,6 +29,9 @@ pub(super) struct Baseline {
     by_threshold: [u64; 2],
     /// Labelled rows without a prediction that could be compared.
     pub left_out: u64,
+    scored: CalibrationRows,
+    /// Multiclass: the columns of the classes' probabilities.
+    probabilities: Vec<usize>,
 }
 
 impl Baseline {
@@ -41,11 +45,19 @@ impl Baseline {
             labels_are_numbers: only_numbers(targets.label),
             by_threshold: [0, 0],
             left_out: 0,
+            scored: CalibrationRows::default(),
+            probabilities: Vec::new(),
         }
+    }
+
+    pub(super) fn with_probabilities(self, probabilities: Vec<usize>) -> Self {
+        Self { probabilities, ..self }
     }
 
     /// Counts one row, given as its cells by the columns' positions.
     pub(super) fn add<'c>(&mut self, cell: &dyn Fn(usize) -> Cell<'c>, targets: TargetColumns) {
+        let said = |at: &usize| cell(*at).number().filter(|p| (0.0..=1.0).contains(p));
+        let probabilities: Option<Vec<f64>> = self.probabilities.iter().map(said).collect();
         let cell = |at: Option<usize>| at.map_or(Cell::Missing, cell);
         let score = cell(targets.score).number().filter(|score| score.is_finite());
         let prediction = cell(targets.prediction);
@@ -61,7 +73,10 @@ impl Baseline {
             return;
         }
         match self.outcome(score, prediction, label, weight) {
-            Some(outcome) => self.cells.add(&outcome, Sign::Add),
+            Some(outcome) => {
+                self.scored.add(&outcome, probabilities.as_deref());
+                self.cells.add(&outcome, Sign::Add);
+            }
             None => self.left_out += 1,
         }
     }
@@ -144,6 +159,11 @@ impl Baseline {
         categories.sort_by(|a, b| b.count.cmp(&a.count).then(a.value.cmp(&b.value)));
         (!categories.is_empty())
             .then_some(Distribution::Categorical(CategoricalReference { categories, other: 0 }))
+    }
+
+    /// How scores came true.
+    pub(super) fn calibration(&mut self) -> Fitted {
+        std::mem::take(&mut self.scored).finish(&self.task)
     }
 
     /// Every metric of the task that is defined on the rows.

@@ -2,6 +2,7 @@
 
 use super::args::ProfileArgs;
 use super::baseline::Baseline;
+use super::calibrate::Fitted;
 use super::cell::{Cell, printable};
 use super::column::{ColumnScan, Kind};
 use super::count::ColumnCount;
@@ -9,7 +10,7 @@ use super::design::Meter;
 use super::report::{LeftOut, Report, warnings};
 use super::source::{Names, Source, Visit};
 use super::task::{Targets, task};
-use super::{ProfileError, file};
+use super::{ProfileError, file, losses};
 use crate::engine::reference::{
     CATEGORIES_MAX, CategoricalReference, Distribution, NumericReference, PROFILE_VERSION, Profile,
 };
@@ -43,10 +44,14 @@ pub fn run(args: ProfileArgs, progress: &mut dyn FnMut(Progress)) -> Result<Repo
     if let (Some(Task::Regression { center, scale }), Some(label)) = (&mut task, targets.label) {
         (*center, *scale) = scan.columns[label].center_and_scale();
     }
-    let features = features(&args, &input, &targets, &scan)?;
-    let counted = count(&args, &mut input, &scan, &features, targets, task.as_ref())?;
+    let probabilities = probabilities(&args, &input.names, task.as_ref())?;
+    let features = features(&args, &input, &targets, &probabilities, &scan)?;
+    let told = Told { targets, probabilities, task: task.as_ref() };
+    let counted = count(&args, &mut input, &scan, &features, told)?;
     let baseline = counted.baseline.clone();
     let (mut profile, left_out) = assemble(&args, &input, &scan, &features, counted, task);
+    let names: Vec<&str> = profile.features.iter().map(|f| f.name.as_str()).collect();
+    profile.losses = losses::read(&args, &names, &profile.baseline)?;
     let mut warnings = warnings(&args, &profile, &left_out);
     if let Some(time) = targets.time {
         let meter = Meter::new(&profile, &positions(&features), targets, &scan.columns, time);
@@ -271,6 +276,7 @@ fn features(
     args: &ProfileArgs,
     input: &Input,
     targets: &TargetColumns,
+    probabilities: &[usize],
     scan: &Scan,
 ) -> Result<Vec<Feature>, ProfileError> {
     let targets = [targets.score, targets.prediction, targets.label, targets.weight, targets.time];
@@ -283,7 +289,8 @@ fn features(
             let scan = &scan.columns[column];
             scan.unsupported > 0 && scan.values() == 0
         };
-        if filtered || ignored || only_unsupported || targets.contains(&Some(column)) {
+        let target = targets.contains(&Some(column)) || probabilities.contains(&column);
+        if filtered || ignored || only_unsupported || target {
             continue;
         }
         features.push(Feature { column, name: name.to_owned() });
@@ -293,6 +300,45 @@ fn features(
         known("--features-under", object, &input.names, None)?;
     }
     Ok(features)
+}
+
+/// What is known of the columns that are not features.
+struct Told<'a> {
+    targets: TargetColumns,
+    /// One a class of the task, in its order; empty where none are given.
+    probabilities: Vec<usize>,
+    task: Option<&'a Task>,
+}
+
+/// The columns of `--probability`, in the order of the task's classes.
+fn probabilities(
+    args: &ProfileArgs,
+    names: &Names,
+    task: Option<&Task>,
+) -> Result<Vec<usize>, ProfileError> {
+    const OPTION: &str = "--probability";
+    if args.probability.is_empty() {
+        return Ok(Vec::new());
+    }
+    let wrong = |what: String| Err(ProfileError::Option { option: OPTION, what });
+    let Some(Task::Multiclass { classes, .. }) = task else {
+        return wrong("it is for several classes; a binary model has --score".into());
+    };
+    let mut columns = vec![None; classes.len()];
+    for written in &args.probability {
+        let shown = printable(written, 80);
+        let Some((class, column)) = written.split_once('=') else {
+            return wrong(format!("`{shown}`: expected CLASS=COLUMN"));
+        };
+        match classes.iter().position(|known| known == class) {
+            Some(at) => columns[at] = Some(known(OPTION, column, names, None)?),
+            None => return wrong(format!("`{shown}`: the class does not occur in the data")),
+        }
+    }
+    match columns.iter().position(Option::is_none) {
+        None => Ok(columns.into_iter().flatten().collect()),
+        Some(at) => wrong(format!("the class `{}` has none", printable(&classes[at], 80))),
+    }
 }
 
 /// What the second pass counted.
@@ -309,9 +355,9 @@ fn count(
     input: &mut Input,
     scan: &Scan,
     features: &[Feature],
-    targets: TargetColumns,
-    task: Option<&Task>,
+    told: Told<'_>,
 ) -> Result<Counted, ProfileError> {
+    let Told { targets, probabilities, task } = told;
     let columns = &scan.columns;
     let column_count = |at: Option<usize>| at.map(|at| ColumnCount::new(&columns[at]));
     let regression = matches!(task, Some(Task::Regression { .. }));
@@ -323,7 +369,8 @@ fn count(
         prediction: column_count(prediction),
         label: column_count(targets.label),
         baseline: task
-            .map(|task| Baseline::new(task, targets.scans(columns), args.weight.is_some())),
+            .map(|task| Baseline::new(task, targets.scans(columns), args.weight.is_some()))
+            .map(|baseline| baseline.with_probabilities(probabilities)),
     };
     let columns_known = columns.len();
     let mut rows = 0u64;
@@ -386,11 +433,19 @@ fn assemble(
     input: &Input,
     scan: &Scan,
     features: &[Feature],
-    counted: Counted,
+    mut counted: Counted,
     task: Option<Task>,
 ) -> (Profile, LeftOut) {
+    let calibration = match &mut counted.baseline {
+        Some(baseline) => baseline.calibration(),
+        None => Fitted::Nothing,
+    };
     let mut left_out = LeftOut {
         columns: Vec::new(),
+        calibration: match &calibration {
+            Fitted::Refused(why) => Some(why.clone()),
+            Fitted::Nothing | Fitted::Reference(_) => None,
+        },
         rows: counted.baseline.as_ref().map_or(0, |baseline| baseline.left_out),
     };
     for (column, name) in input.names.iter().enumerate() {
@@ -442,6 +497,11 @@ fn assemble(
         label_values: label.and_then(numeric),
         baseline: counted.baseline.as_ref().map(Baseline::finish).unwrap_or_default(),
         design: None,
+        calibration: match calibration {
+            Fitted::Reference(reference) => Some(reference),
+            Fitted::Nothing | Fitted::Refused(_) => None,
+        },
+        losses: Vec::new(),
         content_hash: String::new(),
     };
     (profile, left_out)

@@ -10,6 +10,7 @@
 mod args;
 mod baseline;
 mod build;
+mod calibrate;
 pub(crate) mod cell;
 mod column;
 mod count;
@@ -19,6 +20,7 @@ mod error;
 mod file;
 mod frequent;
 mod grid;
+mod losses;
 mod quantiles;
 mod report;
 pub(crate) mod source;

@@ -2,6 +2,7 @@
 
 use super::args::ProfileArgs;
 use super::cell::printable;
+use crate::engine::cbpe::CalibrationReference;
 use crate::engine::reference::{
     CategoricalReference, Distribution, FeatureReference, NumericReference, Profile,
 };
@@ -42,6 +43,8 @@ pub struct Report {
 pub(super) struct LeftOut {
     /// Columns, each with the reason.
     pub columns: Vec<(String, &'static str)>,
+    /// Why there is no calibration, where one was possible.
+    pub calibration: Option<String>,
     /// Labelled rows without a prediction that the baseline could use.
     pub rows: u64,
 }
@@ -55,6 +58,13 @@ pub(super) fn warnings(args: &ProfileArgs, profile: &Profile, left_out: &LeftOut
              alerts against it will be too eager; use held-out data where possible"
                 .into(),
         );
+        if profile.calibration.is_some() {
+            warnings.push(
+                "estimates before labels are too good for the same reason; how far off they are \
+                 shows when they are graded"
+                    .into(),
+            );
+        }
     }
     if profile.rows < ROWS_ENOUGH {
         let rows = profile.rows;
@@ -73,6 +83,9 @@ pub(super) fn warnings(args: &ProfileArgs, profile: &Profile, left_out: &LeftOut
              missing or of another type",
             left_out.rows
         ));
+    }
+    if let Some(why) = &left_out.calibration {
+        warnings.push(format!("no estimates before labels: {why}"));
     }
     for (name, why) in &left_out.columns {
         warnings.push(format!("column `{}` is left out: {why}", printable(name, 60)));
@@ -150,10 +163,24 @@ impl fmt::Display for Report {
             };
             write_table(f, &profile.baseline.iter().map(row).collect::<Vec<_>>())?;
         }
+        if let Some(line) = profile.calibration.as_ref().map(calibration_line) {
+            writeln!(f, "\n{line}")?;
+        }
         for warning in &self.warnings {
             writeln!(f, "\nwarning: {warning}")?;
         }
         writeln!(f, "\n{}", profile.content_hash)
+    }
+}
+
+/// What estimates before labels rest on.
+fn calibration_line(calibration: &CalibrationReference) -> String {
+    let rows = calibration.rows;
+    let fitted = calibration.maps.iter().flatten();
+    let knots: usize = fitted.map(|map| map.knots().len()).sum();
+    match knots {
+        0 => format!("estimates before labels: {rows} rows, scores as they are"),
+        _ => format!("estimates before labels: {rows} rows, calibrated by {knots} knots"),
     }
 }
 

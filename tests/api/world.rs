@@ -78,6 +78,8 @@ fn profile() -> Profile {
         label_values: None,
         baseline: BTreeMap::from([("accuracy".to_owned(), Estimate::exact(0.9, None, 1_000))]),
         design: None,
+        calibration: None,
+        losses: Vec::new(),
         content_hash: "sha256:0".into(),
     }
 }

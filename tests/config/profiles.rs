@@ -95,6 +95,8 @@ fn income() -> Profile {
         label_values: None,
         baseline: BTreeMap::from([("accuracy".to_owned(), accuracy)]),
         design: None,
+        calibration: None,
+        losses: Vec::new(),
         content_hash: "sha256:7".to_owned(),
     }
 }

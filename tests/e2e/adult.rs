@@ -134,6 +134,29 @@ fn the_census_gives_scikit_learns_numbers_for_all_and_for_every_slice() {
     assert_eq!(scrape.get("tidemark_series_dropped", &[]), Some(0.0));
 }
 
+/// Estimated before labels as NannyML does from the same rows; in one line what is measured, once
+/// all labels have come.
+#[test]
+fn the_census_is_estimated_as_nannyml_does_and_its_one_line_ends_where_it_is_measured() {
+    let (_, scrape) = truth();
+    let shown = Shown { scrape, slice: None };
+    let oracle = crate::cbpe::oracle("adult.json.gz");
+    for metric in ["accuracy", "precision", "recall", "specificity", "f1", "roc_auc"] {
+        let estimated = shown.gauge(&format!("estimated_{metric}_ratio")).expect("an estimate");
+        let theirs = oracle["whole"][metric].as_f64().expect("a number");
+        let within = if metric == "roc_auc" { 1e-4 } else { 1e-7 };
+        assert!((estimated - theirs).abs() < within, "{metric} {estimated} {theirs}");
+        let gauge = |name: &str| shown.gauge(name).expect("a gauge");
+        let combined = gauge(&format!("combined_{metric}_ratio"));
+        let measured = gauge(&format!("{metric}_ratio"));
+        assert!((combined - measured).abs() < 1e-9, "{metric} {combined} {measured}");
+        let [lower, upper] =
+            ["lower", "upper"].map(|end| format!("estimated_{metric}_{end}_ratio"));
+        assert!(gauge(&lower) < estimated && estimated < gauge(&upper));
+    }
+    assert_eq!(shown.gauge("estimate_label_coverage_ratio"), Some(1.0));
+}
+
 #[test]
 fn every_row_of_the_census_is_accounted_for() {
     let (topics, scrape) = truth();

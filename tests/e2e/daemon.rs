@@ -23,6 +23,8 @@ pub struct Installation {
     /// Where HTTP listens; 0: on a free port at each start.
     port: u16,
     runs: u32,
+    /// Added to the environment of each start.
+    environment: Vec<(String, String)>,
 }
 
 /// A daemon that runs.
@@ -37,9 +39,14 @@ impl Installation {
     /// HTTP listens.
     pub fn new(config: &str) -> Self {
         let home = tempfile::Builder::new().prefix("tidemark-").tempdir().expect("a scratch dir");
-        let installation = Self { home, port: 0, runs: 0 };
+        let installation = Self { home, port: 0, runs: 0, environment: Vec::new() };
         installation.configure(config);
         installation
+    }
+
+    pub fn with_environment(mut self, environment: Vec<(String, String)>) -> Self {
+        self.environment = environment;
+        self
     }
 
     pub fn configure(&self, config: &str) {
@@ -85,15 +92,21 @@ impl Installation {
         let log = self.home().join(format!("run-{}.log", self.runs));
         let mut command = Command::new(env!("CARGO_BIN_EXE_tidemark"));
         command.args(["--log", "info", "run", "-c"]).arg(self.config_file());
+        command.envs(self.environment.iter().cloned());
         (command, log)
+    }
+
+    /// Starts the daemon and waits for nothing. With the place of its log.
+    pub fn spawn(&mut self) -> (Guarded, PathBuf) {
+        let (mut command, log) = self.command();
+        let file = std::fs::File::create(&log).expect("our own file");
+        command.stdout(Stdio::null()).stderr(file);
+        (Guarded::spawn(&mut command), log)
     }
 
     /// Starts the daemon and waits until it says where it listens.
     pub fn start(&mut self) -> Running {
-        let (mut command, log) = self.command();
-        let file = std::fs::File::create(&log).expect("our own file");
-        command.stdout(Stdio::null()).stderr(file);
-        let mut process = Guarded::spawn(&mut command);
+        let (mut process, log) = self.spawn();
         let deadline = monotonic() + PATIENCE;
         let port = loop {
             let text = std::fs::read_to_string(&log).unwrap_or_default();
@@ -148,7 +161,12 @@ impl Running {
     }
 
     pub fn hang_up(&self) {
-        self.process.signal("HUP");
+        self.signal("HUP");
+    }
+
+    /// STOP puts it to sleep, CONT wakes it.
+    pub fn signal(&self, name: &str) {
+        self.process.signal(name);
     }
 
     pub fn metrics(&self) -> Scrape {

@@ -134,6 +134,8 @@ fn no_request_leaves_before_the_checkpoint_that_holds_it_is_durable() {
     let models = installation.home().join("state/models");
     let away = installation.home().join("models-away");
     let daemon = installation.start();
+    // By then the model is its own.
+    daemon.wait_until_ready();
     std::fs::rename(&models, &away).expect("the state is there");
     std::fs::write(&models, "no directory").expect("our own directory");
     daemon.wait_until_log_says("retraining requested");

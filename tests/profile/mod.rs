@@ -1,5 +1,6 @@
 //! Making profiles and reading them back.
 
+mod calibration;
 mod refusals;
 
 use clap::Parser;

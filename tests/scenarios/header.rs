@@ -13,6 +13,7 @@
 //!   windows 5m, 1h every 5m keep 2h
 //!   feature NAME VALUE ...   slice NAME VALUE ...   (of that feature, with a slice of their own)
 //!   reference [version V] FEATURE VALUE COUNT ... [baseline METRIC NUMBER]
+//!     [calibrated SCORE PROBABILITY ...]       (how often scores come true, linear in between)
 //!   coverage_min 0   support_min 1   revise_every 0s   history_windows 100
 //!   version_gone_after 1d   versions_max 16
 //!   policy NAME METRIC below|above NUMBER|baseline-N|baseline+N window 5m [age 10m]
@@ -26,6 +27,7 @@ use super::policies::policy;
 use super::words::Words;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use tidemark::engine::cbpe::{CalibrationReference, Component};
 use tidemark::engine::estimate::Estimate;
 use tidemark::engine::event::{LabelValue, ModelIndex};
 use tidemark::engine::metric::Metric;
@@ -364,7 +366,8 @@ fn reference(spec: &mut ModelSpec, words: &mut Words<'_>) -> Result<(), String> 
     let version = if words.eat("version") { Some(words.need("version")?) } else { None };
     let feature = words.need("feature")?;
     let mut categories = Vec::new();
-    while let Some(value) = words.peek().filter(|word| *word != "baseline") {
+    let ends = ["baseline", "calibrated"];
+    while let Some(value) = words.peek().filter(|word| !ends.contains(word)) {
         words.next();
         categories.push(Category { value: value.to_owned(), count: words.number("count")? });
     }
@@ -374,6 +377,7 @@ fn reference(spec: &mut ModelSpec, words: &mut Words<'_>) -> Result<(), String> 
         let value = Estimate::exact(words.number("baseline")?, None, 1_000);
         baseline.insert(metric.name().to_string(), value);
     }
+    let calibration = if words.eat("calibrated") { Some(calibration(words)?) } else { None };
     let reference = CategoricalReference { categories, other: 0 };
     let profile = Arc::new(Profile {
         format: "tidemark/profile".into(),
@@ -392,6 +396,8 @@ fn reference(spec: &mut ModelSpec, words: &mut Words<'_>) -> Result<(), String> 
         label_values: None,
         baseline,
         design: None,
+        calibration,
+        losses: Vec::new(),
         content_hash: "sha256:0".into(),
     });
     match version {
@@ -401,4 +407,21 @@ fn reference(spec: &mut ModelSpec, words: &mut Words<'_>) -> Result<(), String> 
         None => spec.reference = Some(profile),
     }
     Ok(())
+}
+
+/// A map through these scores and probabilities, and the sampling error of an accuracy of 0.8.
+fn calibration(words: &mut Words<'_>) -> Result<CalibrationReference, String> {
+    let (mut scores, mut probabilities) = (Vec::<f64>::new(), Vec::<f64>::new());
+    while words.peek().is_some() {
+        scores.push(words.number("score")?);
+        probabilities.push(words.number("probability")?);
+    }
+    let map = serde_json::json!({ "scores": scores, "probabilities": probabilities });
+    let calibration = CalibrationReference {
+        rows: 1_000,
+        classes: vec!["1".into()],
+        maps: vec![Some(serde_json::from_value(map).map_err(|error| error.to_string())?)],
+        sampling: [("accuracy".to_owned(), Component { deviation: 0.4, share: 1.0 })].into(),
+    };
+    calibration.validate().map(|()| calibration)
 }

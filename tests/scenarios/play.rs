@@ -71,6 +71,7 @@ impl Play {
             "crash" => self.crash()?,
             "tally" => answer = self.tally(),
             "gauges" => answer = self.gauges(),
+            "grades" => answer = self.grades(),
             "watermarks" => answer = self.watermarks(),
             other => return Err(format!("`{other}` is neither a setting nor a step")),
         }

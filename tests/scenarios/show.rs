@@ -1,6 +1,7 @@
 //! What a scenario prints.
 
 use super::play::Play;
+use tidemark::engine::cbpe::Nowcast;
 use tidemark::engine::drift::Statistic;
 use tidemark::engine::effect::{Effect, FiredVersion, Firing, Judged};
 use tidemark::engine::estimate::Estimate;
@@ -58,13 +59,60 @@ impl Play {
 
     fn firing(&self, model: usize, firing: &Firing, fired: &FiredVersion) -> String {
         format!(
-            "{}{} predictions {} labeled {}{}",
+            "{}{} predictions {} labeled {}{}{}",
             self.head(model, firing),
             version(&fired.version),
             fired.predictions,
             fired.labeled,
             self.metrics(&fired.metrics),
+            self.nowcasts(&fired.nowcasts),
         )
+    }
+
+    fn nowcasts(&self, nowcasts: &[(Metric, Nowcast)]) -> String {
+        let wanted = nowcasts.iter().filter(|(metric, _)| self.setup.metrics.contains(metric));
+        let shown = |name: &str, estimate: &Option<Estimate>| {
+            let Some(Estimate { value, interval, .. }) = estimate else { return String::new() };
+            let interval = interval.map(|i| format!(" ({:.2} to {:.2})", i.lower, i.upper));
+            format!(", {name} {value:.2}{}", interval.unwrap_or_default())
+        };
+        wanted
+            .map(|(_, nowcast)| {
+                shown("estimated", &nowcast.estimated) + &shown("in one line", &nowcast.combined)
+            })
+            .collect()
+    }
+
+    pub(super) fn grades(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        for (model, monitor) in self.monitors.iter().enumerate() {
+            let live = monitor.live_versions(&self.partials(model));
+            for (index, spec) in (0..).zip(&monitor.context.windows.specs) {
+                for live in &live {
+                    let grades = monitor.nowcasts.grades(index, live);
+                    let wanted = grades.filter(|(metric, _)| self.setup.metrics.contains(metric));
+                    lines.extend(wanted.map(|(metric, grade)| {
+                        let (held, banded) = grade.coverage();
+                        let (size, version) = (spec.size, version(live));
+                        let (prefix, trust) = (self.prefix(model), grade.trust());
+                        let bias = grade.bias().unwrap_or(f64::NAN);
+                        let verdict = match trust.verdict() {
+                            None => "not graded yet",
+                            Some(true) => "trusted",
+                            Some(false) => "not trusted",
+                        };
+                        format!(
+                            "{prefix}grade {size}{version} {metric} bias {bias:+.2}, band held \
+                             {held} of {banded}: {verdict}, {trust}"
+                        )
+                    }));
+                }
+            }
+        }
+        if lines.is_empty() {
+            lines.push("no grade".into());
+        }
+        lines
     }
 
     fn metrics(&self, metrics: &[(Metric, Estimate)]) -> String {

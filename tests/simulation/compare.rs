@@ -9,12 +9,12 @@ use tidemark::engine::metric::{Metric, estimate};
 use tidemark::engine::model_shard::Partial;
 use tidemark::engine::outcome::{LabelOutcome, PredictionOutcome};
 use tidemark::engine::shard::Shard;
-use tidemark::engine::sketch::PerformanceCells;
+use tidemark::engine::sketch::{Expected, PerformanceCells};
 use tidemark::engine::sum::{self, Range};
 use tidemark::engine::time::Timestamp;
 
-/// Predictions, labels and accuracy of a window.
-type Shown = (u64, u64, Option<f64>);
+/// Predictions, labels and accuracy of a window, and its accuracy as estimated and in the one line.
+pub type Shown = (u64, u64, Option<f64>, [Option<f64>; 2]);
 
 impl Run<'_> {
     /// Says where the engine differs from the batch answer.
@@ -44,7 +44,10 @@ impl Run<'_> {
                 let labelled: u64 = cells.confusion.iter().sum();
                 let right = cells.confusion[0] + cells.confusion[3];
                 let accuracy = (labelled > 0).then(|| right as f64 / labelled as f64);
-                (*id, (cells.predictions, labelled, accuracy))
+                let of = |right: f64| Some(right / cells.predictions as f64);
+                let [all, open] = cells.expected.map(|right| right as f64 / 1024.0);
+                let nowcast = [of(all), of(right as f64 + open)];
+                (*id, (cells.predictions, labelled, accuracy, nowcast))
             })
             .collect();
         if self.finals != finals {
@@ -80,7 +83,13 @@ impl Run<'_> {
                         let at = history.metrics().iter().position(|m| *m == Metric::Accuracy);
                         let accuracy = at.and_then(|at| row.metrics[at]).map(|e| e.value);
                         let id = (model, version(name), None, spec.size, end);
-                        (id, (row.predictions, row.labeled, accuracy))
+                        let nowcast = monitor.nowcasts.row(index as u16, end, name);
+                        let nowcast = [
+                            nowcast.and_then(|row| row.estimated(0)),
+                            nowcast.and_then(|row| row.combined(0)),
+                        ];
+                        let nowcast = nowcast.map(|estimate| estimate.map(|e| e.value));
+                        (id, (row.predictions, row.labeled, accuracy, nowcast))
                     })
                     .collect();
                 if got != wanted {
@@ -140,7 +149,13 @@ impl Run<'_> {
                     _ => 2,
                 });
                 if category == slice {
-                    got.insert(*id, cells(sum.predictions, sum.cells.as_ref()));
+                    let mut cells = cells(sum.predictions, sum.cells.as_ref());
+                    if let Some(expected) =
+                        sum::expected(&partials, range).filter(|_| key.is_whole())
+                    {
+                        cells.expected = [right(&expected.all()), right(&expected.open(1.0))];
+                    }
+                    got.insert(*id, cells);
                 }
             }
         }
@@ -149,6 +164,11 @@ impl Run<'_> {
         }
         Ok(())
     }
+}
+
+/// How many are expected to be right, in 1,024ths.
+fn right(expected: &Expected) -> u64 {
+    ((expected.of(1, 1) + expected.of(0, 0)) * 1024.0) as u64
 }
 
 /// Read back through the metrics, which is all that anybody sees.
@@ -165,7 +185,7 @@ fn cells(predictions: u64, cells: Option<&PerformanceCells>) -> Cells {
         let right = confusion[0] + confusion[3];
         assert_eq!(accuracy, Some(right as f64 / confusion.iter().sum::<u64>() as f64));
     }
-    Cells { predictions, confusion }
+    Cells { predictions, confusion, expected: [0; 2] }
 }
 
 fn difference<K: Ord + std::fmt::Debug, V: PartialEq + std::fmt::Debug>(

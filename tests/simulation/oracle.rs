@@ -9,11 +9,13 @@ use tidemark::engine::outcome::{LabelOutcome, PredictionOutcome};
 use tidemark::engine::spec::{Action, Bound, Condition, Level, ModelSpec, PolicySpec};
 use tidemark::engine::time::{Span, Timestamp};
 
-/// (tn, fp, fn, tp) and the predictions, labelled or not.
+/// (tn, fp, fn, tp) and the predictions, labelled or not. Of the whole model: how many of the
+/// predictions, and of those without a label, are expected to be right, in 1,024ths.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cells {
     pub predictions: u64,
     pub confusion: [u64; 4],
+    pub expected: [u64; 2],
 }
 
 /// (model, version, slice's category or none, window size, window end)
@@ -267,6 +269,12 @@ fn show(world: &World, prediction: &Accepted, met: &[Met], answer: &mut Answer) 
                 let id = (prediction.model, record.version, slice, window.size, end);
                 let cells = answer.windows.entry(id).or_default();
                 cells.predictions += 1;
+                if slice.is_none() {
+                    let score = (record.score * 1024.0) as u64;
+                    let right = if record.score >= 0.5 { score } else { 1024 - score };
+                    cells.expected[0] += right;
+                    cells.expected[1] += if class.is_none() { right } else { 0 };
+                }
                 if let Some(class) = class {
                     let decision = usize::from(record.score >= 0.5);
                     cells.confusion[[[0, 2], [1, 3]][decision][usize::from(class)]] += 1;

@@ -1,5 +1,6 @@
 //! One run of the engine over a world, as an impatient and accident-prone daemon would drive it.
 
+use super::compare::Shown;
 use super::oracle::{JudgementId, WindowId};
 use super::world::World;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,10 +12,11 @@ use tidemark::engine::history::History;
 use tidemark::engine::metric::Metric;
 use tidemark::engine::model_shard::Partial;
 use tidemark::engine::monitor::{Monitor, MonitorState};
+use tidemark::engine::nowcasts::Nowcasts;
 use tidemark::engine::outcome::InputTally;
 use tidemark::engine::pane::Released;
 use tidemark::engine::shard::{GroupModel, InputKey, Shard, Side};
-use tidemark::engine::state::{Section, SnapshotKind};
+use tidemark::engine::state::{Part, Section, SnapshotKind};
 use tidemark::engine::time::{Span, Timestamp};
 use tidemark::engine::watermark::Progress;
 
@@ -34,6 +36,8 @@ pub enum Fault {
     ForgetsEvidence,
     /// A restore forgets what the last checkpoint added to history.
     LosesAHistoryDelta,
+    /// A restore forgets what panes expected of their predictions.
+    LosesExpectations,
     /// Panes go before the monitor's state that no longer needs them is durable.
     ReleasesTooEarly,
     /// Two stretches of a partition are read the wrong way round.
@@ -51,7 +55,8 @@ pub enum Fault {
 }
 
 impl Fault {
-    pub const PLANTED: [Self; 13] = [
+    pub const PLANTED: [Self; 14] = [
+        Self::LosesExpectations,
         Self::SkipsARecordAfterARestore,
         Self::LosesADelta,
         Self::AppliesARecordTwice,
@@ -92,8 +97,13 @@ pub struct Run<'a> {
     judged_once: BTreeSet<JudgementId>,
     judged_durably: BTreeSet<JudgementId>,
     pub(super) requests: Vec<(usize, usize, u8, Timestamp)>,
-    pub(super) finals: BTreeMap<WindowId, (u64, u64, Option<f64>)>,
+    pub(super) finals: BTreeMap<WindowId, Shown>,
     now: Timestamp,
+}
+
+/// What a monitor keeps for charts and tables.
+fn history(monitor: &mut Monitor, kind: SnapshotKind) -> Vec<Section> {
+    vec![monitor.history.save(kind), monitor.nowcasts.save(kind)]
 }
 
 fn inputs(world: &World) -> Vec<Vec<InputKey>> {
@@ -375,8 +385,12 @@ impl<'a> Run<'a> {
                         let id = (model, version(&fired.version), None, firing.size, firing.end);
                         let accuracy =
                             fired.metrics.iter().find(|(metric, _)| *metric == Metric::Accuracy);
-                        let shown =
-                            (fired.predictions, fired.labeled, accuracy.map(|(_, e)| e.value));
+                        let nowcast =
+                            fired.nowcasts.iter().find(|(metric, _)| *metric == Metric::Accuracy);
+                        let nowcast = nowcast.map_or([None; 2], |(_, n)| [n.estimated, n.combined]);
+                        let nowcast = nowcast.map(|estimate| estimate.map(|e| e.value));
+                        let accuracy = accuracy.map(|(_, e)| e.value);
+                        let shown = (fired.predictions, fired.labeled, accuracy, nowcast);
                         self.finals.insert(id, shown);
                     }
                 }
@@ -405,9 +419,9 @@ impl<'a> Run<'a> {
     fn checkpoint_monitors(&mut self) {
         for (monitor, saved) in self.monitors.iter_mut().zip(&mut self.saved_histories) {
             if saved.chain.is_empty() || self.rng.u8(0..4) == 0 {
-                saved.chain = vec![vec![monitor.history.save(SnapshotKind::Full)]];
+                saved.chain = vec![history(monitor, SnapshotKind::Full)];
             } else {
-                saved.chain.push(vec![monitor.history.save(SnapshotKind::Delta)]);
+                saved.chain.push(history(monitor, SnapshotKind::Delta));
             }
         }
         for (model, monitor) in self.monitors.iter().enumerate() {
@@ -430,7 +444,10 @@ impl<'a> Run<'a> {
                     _ => saved.chain.len(),
                 };
                 for sections in &saved.chain[..kept] {
-                    shard.restore(sections).map_err(|error| error.to_string())?;
+                    let lost = self.fault == Fault::LosesExpectations;
+                    let kept = |section: &&Section| !(lost && section.id.part == Part::Expected);
+                    let sections: Vec<Section> = sections.iter().filter(kept).cloned().collect();
+                    shard.restore(&sections).map_err(|error| error.to_string())?;
                 }
                 if kept < saved.chain.len() {
                     // Offsets of the newest delta with the state of the oldest.
@@ -483,8 +500,10 @@ impl<'a> Run<'a> {
                 saved.chain.pop();
             }
             monitor.history = History::new(&monitor.context.spec);
+            monitor.nowcasts = Nowcasts::new(&monitor.context.spec);
             for sections in &saved.chain {
                 monitor.history.restore(sections).map_err(|error| error.to_string())?;
+                monitor.nowcasts.restore(sections).map_err(|error| error.to_string())?;
             }
         }
         Ok(())

@@ -1,11 +1,12 @@
 //! Seeded logs: what two topics might hold, with everything that goes wrong in real ones.
 
 use std::sync::Arc;
+use tidemark::engine::cbpe::CalibrationReference;
 use tidemark::engine::estimate::Estimate;
 use tidemark::engine::event::{ClassCode, LabelValue, ModelIndex};
 use tidemark::engine::metric::Metric;
 use tidemark::engine::model_shard::ModelContext;
-use tidemark::engine::reference::{PROFILE_VERSION, Profile};
+use tidemark::engine::reference::Profile;
 use tidemark::engine::shard::{
     GroupModel, GroupSpec, LabelTopicSpec, LabelsOf, PredictionTopicSpec,
 };
@@ -143,26 +144,18 @@ fn spec(name: &str, spread: bool, confirms: bool, rng: &mut fastrand::Rng) -> Mo
     }
 }
 
-/// 900 of 1,000 were right.
+/// 900 of 1,000 were right, and scores mean what they say.
 fn profile() -> Profile {
+    let calibration = CalibrationReference {
+        rows: 100,
+        classes: vec!["1".into()],
+        maps: vec![None],
+        sampling: Default::default(),
+    };
     Profile {
-        format: "tidemark/profile".into(),
-        version: PROFILE_VERSION,
-        model: None,
-        task: None,
-        rows: 1_000,
-        sources: Vec::new(),
-        trained_on: false,
-        classes: Vec::new(),
-        positive_class: None,
-        features: Vec::new(),
-        score: None,
-        predicted_classes: None,
-        label_classes: None,
-        label_values: None,
         baseline: [("accuracy".to_owned(), Estimate::exact(0.9, None, 1_000))].into(),
-        design: None,
-        content_hash: "sha256:0".into(),
+        calibration: Some(calibration),
+        ..crate::cbpe::empty_profile()
     }
 }
 
@@ -250,7 +243,7 @@ impl World {
                 event_time: Timestamp(at),
                 record_time: Timestamp(at + rng.i64(0..2 * MINUTE)),
                 version: rng.u8(0..2),
-                score: rng.f64(),
+                score: score(rng),
                 category: rng.u32(0..3),
             };
             predictions.push((at + jitter(rng), record));
@@ -296,14 +289,14 @@ impl World {
             0 => predictions.push((at + jitter(rng), record)),
             1 => predictions.push((
                 at + jitter(rng),
-                PredictionRecord { version: 1 - record.version, score: rng.f64(), ..record },
+                PredictionRecord { version: 1 - record.version, score: score(rng), ..record },
             )),
             2 => {
                 let later = Timestamp(at + rng.i64(0..40 * MINUTE));
                 let again = PredictionRecord {
                     event_time: later,
                     record_time: later,
-                    score: rng.f64(),
+                    score: score(rng),
                     ..record
                 };
                 predictions.push((later.0 + jitter(rng), again));
@@ -315,6 +308,11 @@ impl World {
     fn partition(&self, rng: &mut fastrand::Rng, spread: bool, id: u128) -> usize {
         if spread { rng.usize(0..self.partitions) } else { (id >> 40) as usize % self.partitions }
     }
+}
+
+/// A multiple of 1/1024, so that sums of scores are exact in any order.
+fn score(rng: &mut fastrand::Rng) -> f64 {
+    f64::from(rng.u32(0..=1024)) / 1024.0
 }
 
 /// A label's columns; one of them at least can be read.

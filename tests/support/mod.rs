@@ -6,4 +6,6 @@ pub mod http_client;
 pub mod kafka_broker;
 pub mod kafka_client;
 pub mod prometheus;
+pub mod python;
+pub mod s3;
 pub mod scrape;

@@ -22,6 +22,11 @@ impl Scrape {
         Self { text: text.to_owned(), samples: lines.map(Sample::parse).collect() }
     }
 
+    /// All of them, in the exposition's order.
+    pub fn samples(&self) -> &[Sample] {
+        &self.samples
+    }
+
     /// The samples of a name that have (at least) these labels.
     pub fn all<'a>(
         &'a self,

@@ -94,6 +94,15 @@ fn is_secret(name: &str) -> bool {
             .any(|part| name.contains(part))
 }
 
+/// Stores that are not of this machine.
+const REMOTE: [&str; 3] = ["s3://", "gs://", "az://"];
+
+/// What follows a scheme: a bucket, and what is before the lineages' names in it.
+fn is_bucket(rest: &str) -> bool {
+    let bucket = rest.split('/').next().unwrap_or_default();
+    !bucket.is_empty() && !rest.contains(['?', '#', '@', ' '])
+}
+
 pub fn state(check: &mut Check<'_>, config: &Config) -> Option<StatePlan> {
     let section = config.state.clone().unwrap_or_default();
     let default = defaults().config.state.as_ref()?;
@@ -101,12 +110,13 @@ pub fn state(check: &mut Check<'_>, config: &Config) -> Option<StatePlan> {
     match url.strip_prefix("file://") {
         Some(path) if path.starts_with('/') && path.len() > 1 => {}
         Some(_) => check.fault("state.url", "must be file:// and an absolute path: file:///dir"),
-        None if ["s3://", "gs://", "az://"].iter().any(|scheme| url.starts_with(scheme)) => {
-            let message = "not yet: only local directories so far; write file:///directory";
-            check.fault("state.url", message);
-        }
+        None if REMOTE.iter().any(|scheme| url.strip_prefix(scheme).is_some_and(is_bucket)) => {}
         None => {
-            let message = format!("{} is not a store; write file:///directory", quoted(&url));
+            let message = format!(
+                "{} is not a store; write file:///directory, s3://bucket/prefix, \
+                 gs://bucket/prefix or az://container/prefix",
+                quoted(&url)
+            );
             check.fault("state.url", message);
         }
     }

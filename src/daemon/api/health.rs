@@ -26,6 +26,11 @@ impl ModelView<'_> {
         firing: &[PolicyFiring],
         versions: &[VersionInfo],
     ) -> (Health, Vec<Reason>) {
+        if self.held.joined && !self.monitor.owned {
+            let text = "another member of the group looks after this model; what is shown here \
+                        is what was when this one last did";
+            return (Health::Unknown, vec![reason("elsewhere", text.to_owned())]);
+        }
         let mut bad: Vec<Reason> = firing.iter().map(|firing| self.firing_reason(firing)).collect();
         let mut warnings = Vec::new();
         warnings.extend(self.silence());

@@ -5,10 +5,10 @@ use crate::engine::counters::{DELAY_BUCKETS, DelayHistogram};
 use crate::engine::metric::Metric;
 use crate::engine::outcome::{LabelOutcome, LabelTally, PredictionOutcome, PredictionTally};
 use crate::engine::spec::FeatureKind;
-use crate::engine::time::Timestamp;
+use crate::engine::time::{Span, Timestamp};
 use crate::io::http::api::dto::{
-    CurrentWindow, Delay, DelayBucket, Expected, FeatureInfo, LabelsAnswer, Maturity, MetricInfo,
-    ModelPage, Outcomes, WindowKind, seconds, stretch,
+    CurrentWindow, Delay, DelayBucket, Expected, FeatureInfo, LabelsAnswer, LearnedDelay,
+    LearnedShare, Maturity, MetricInfo, ModelPage, Outcomes, WindowKind, seconds, stretch,
 };
 
 /// Versions and windows whose labels' coming in is shown.
@@ -97,6 +97,7 @@ impl ModelView<'_> {
         LabelsAnswer {
             delay: delay_answer(&delay),
             maturity: maturity.filter(|maturity| !maturity.ends.is_empty()).collect(),
+            learned: live.iter().flat_map(|version| self.learned(version)).collect(),
             outcomes: Outcomes {
                 rows: PredictionOutcome::ALL.map(|o| named((o.name(), rows.of(o)))).into(),
                 labels: LabelOutcome::ALL.map(|o| named((o.name(), labels.of(o)))).into(),
@@ -111,6 +112,30 @@ impl ModelView<'_> {
                 support_min: self.spec.show.support_min,
             },
         }
+    }
+
+    /// How long labels of each class take, as estimates use it.
+    fn learned(&self, version: &str) -> Vec<LearnedDelay> {
+        let Some(maturity) = self.monitor.monitor.nowcasts.maturity(version) else {
+            return Vec::new();
+        };
+        let horizon = self.spec.join.horizon;
+        let bounds = DELAY_BUCKETS.iter().map(|bound| Span::from_secs(*bound as i64));
+        let ages: Vec<Span> = bounds.filter(|age| *age < horizon).chain([horizon]).collect();
+        let of_class = |class: usize| LearnedDelay {
+            version: name(version),
+            class: name(self.spec.task.class_name(class as u16)),
+            labels: maturity.labels(class),
+            labelled_share: maturity.labelled_share(),
+            within: ages
+                .iter()
+                .map(|age| LearnedShare {
+                    age: stretch(*age),
+                    share: maturity.share(class, *age, horizon),
+                })
+                .collect(),
+        };
+        (0..maturity.classes()).map(of_class).collect()
     }
 
     fn maturity(&self, index: usize, version: &str) -> Maturity {

@@ -2,9 +2,11 @@
 
 use super::View;
 use crate::config::{self, Plan};
+use crate::daemon::fleet::Fleet;
 use crate::daemon::held::Held;
 use crate::daemon::intake::Intake;
 use crate::daemon::keeper::Keeper;
+use crate::daemon::replaced::Replaced;
 use crate::daemon::setup::{Topology, kafka_settings};
 use crate::decode::record::{NoHeaders, Record};
 use crate::engine::reference::{
@@ -100,6 +102,8 @@ fn profile(size: Size) -> Profile {
         label_values: None,
         baseline: std::collections::BTreeMap::new(),
         design: None,
+        calibration: None,
+        losses: Vec::new(),
         content_hash: "sha256:0".into(),
     }
 }
@@ -163,12 +167,14 @@ impl Rig {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let telemetry = Telemetry::new();
         let store = Store::open(&plan.state.url, StoreOptions::default()).unwrap();
+        let fleet = Fleet::new(store.clone(), runtime.handle(), Duration::from_secs(1));
         let keeper = Keeper::new(store, runtime.handle().clone(), &telemetry);
         let mut topology = Topology::new(&plan).unwrap();
         let topics = std::mem::take(&mut topology.topics);
         let names = topics.iter().map(|topic| topic.name.to_string()).collect();
         let intake = Intake::new(topics, None, &telemetry);
-        let held = Held::new(Arc::clone(&plan), topology, intake, keeper).unwrap();
+        let replaced = Replaced::new(&intake, &telemetry);
+        let held = Held::new(Arc::clone(&plan), topology, intake, keeper, replaced, fleet).unwrap();
         let options = SourceOptions { membership: Membership::All, ..SourceOptions::default() };
         let source = KafkaSource::new(kafka_settings(&plan), names, options).unwrap();
         let mut rig = Self { held, source, _runtime: runtime, size, offsets: [0; 2] };
@@ -178,6 +184,7 @@ impl Rig {
         }
         rig.held.event(SourceEvent::Assigned(&[(at(0), 0), (at(1), 0)]));
         rig.held.expect(&[Some(1), Some(1)]);
+        rig.held.settle_ownership();
         rig
     }
 

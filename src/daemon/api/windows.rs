@@ -1,12 +1,16 @@
 //! History of windows, in columns.
 
 use super::{ModelView, end_of};
+use crate::engine::estimate::Estimate;
 use crate::engine::history::{Mark, MarkKind, Row, SlicePoint};
 use crate::engine::metric::Metric;
+use crate::engine::nowcasts::Grade;
 use crate::engine::slice::SliceKey;
 use crate::engine::time::Timestamp;
 use crate::io::http::api::ApiError;
-use crate::io::http::api::dto::{HistoryAnswer, HistoryMark, MetricSeries, Series, name, stretch};
+use crate::io::http::api::dto::{
+    EstimateGrade, EstimateSeries, HistoryAnswer, HistoryMark, MetricSeries, Series, name, stretch,
+};
 use crate::io::http::api::query::HistoryQuery;
 use std::collections::BTreeMap;
 
@@ -26,7 +30,7 @@ impl ModelView<'_> {
                 let rows = self.kept().rows(spot.index, version);
                 let rows: Vec<(Timestamp, &Row)> =
                     rows.filter(|(end, _)| (from..=to).contains(end)).collect();
-                self.series(version, &rows, &metrics, slice)
+                self.series((spot.index, version), &rows, &metrics, slice)
             })
             .filter(|series| !series.ends.is_empty())
             .collect();
@@ -85,7 +89,7 @@ impl ModelView<'_> {
 
     fn series(
         &self,
-        version: &str,
+        (index, version): (usize, &str),
         rows: &[(Timestamp, &Row)],
         metrics: &[Metric],
         slice: Option<SliceKey>,
@@ -135,7 +139,49 @@ impl ModelView<'_> {
             state: rows.iter().map(|(_, row, _)| row.kind.name().to_owned()).collect(),
             metrics: columns,
             baseline: self.baselines(version, if slice.is_some() { &[] } else { metrics }),
+            estimates: match slice {
+                Some(_) => BTreeMap::new(),
+                None => self.estimates((index, version), &rows, metrics),
+            },
         }
+    }
+
+    /// What the same windows were before all labels were there.
+    fn estimates(
+        &self,
+        (index, version): (usize, &str),
+        rows: &[(Timestamp, &Row, Option<SlicePoint>)],
+        metrics: &[Metric],
+    ) -> BTreeMap<String, EstimateSeries> {
+        let nowcasts = &self.monitor.monitor.nowcasts;
+        let index = index as u16;
+        let mut all = BTreeMap::new();
+        for (at, metric) in nowcasts.metrics().iter().enumerate() {
+            if !metrics.contains(metric) {
+                continue;
+            }
+            let mut series = EstimateSeries::default();
+            for (end, ..) in rows {
+                let row = nowcasts.row(index, *end, version);
+                let estimated = row.and_then(|row| row.estimated(at));
+                let combined = row.and_then(|row| row.combined(at));
+                let lower = |e: Option<&Estimate>| Some(e?.interval?.lower);
+                let upper = |e: Option<&Estimate>| Some(e?.interval?.upper);
+                series.estimated.push(estimated.map(|estimate| estimate.value));
+                series.estimated_lower.push(lower(estimated));
+                series.estimated_upper.push(upper(estimated));
+                series.combined.push(combined.map(|estimate| estimate.value));
+                series.combined_lower.push(lower(combined));
+                series.combined_upper.push(upper(combined));
+            }
+            if series.combined.iter().chain(&series.estimated).all(Option::is_none) {
+                continue;
+            }
+            let grade = nowcasts.grades(index, version).nth(at).map(|(_, grade)| grade);
+            series.grade = grade.filter(|grade| grade.windows().len() > 0).map(grade_answer);
+            all.insert(metric.name().to_owned(), series);
+        }
+        all
     }
 
     pub(super) fn baselines(&self, version: &str, metrics: &[Metric]) -> BTreeMap<String, f64> {
@@ -155,6 +201,18 @@ pub(super) fn short(value: f32) -> f64 {
     let digits = 6 - value.abs().log10().floor() as i32;
     let scale = 10f64.powi(digits.clamp(-300, 300));
     (value * scale).round() / scale
+}
+
+fn grade_answer(grade: &Grade) -> EstimateGrade {
+    let (band_held, band_windows) = grade.coverage();
+    EstimateGrade {
+        windows: grade.windows().len(),
+        bias: grade.bias(),
+        band_held,
+        band_windows,
+        trusted: grade.trust().verdict(),
+        reason: grade.trust().to_string(),
+    }
 }
 
 fn mark(mark: &Mark) -> HistoryMark {

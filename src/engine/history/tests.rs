@@ -56,6 +56,7 @@ fn at(hour: i64) -> Timestamp {
 
 fn firing(kind: FiringKind, hour: i64, versions: &[(&str, u64)]) -> Firing {
     let fired = |(version, labeled): &(&str, u64)| FiredVersion {
+        nowcasts: Vec::new(),
         version: (*version).to_owned(),
         predictions: 100,
         labeled: *labeled,

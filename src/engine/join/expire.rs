@@ -3,7 +3,8 @@
 //! Limits are moments of event time; what lies before them goes. The queues know seconds only, so
 //! what they give too early is put back.
 
-use super::{Change, First, Join, Labels, Matched, Pending, Release};
+use super::{Change, First, Join, Labels, Pending, Release};
+use crate::engine::table::Queue;
 use crate::engine::time::Timestamp;
 
 impl Join {
@@ -51,7 +52,7 @@ impl Join {
     }
 
     fn settle_absent(&mut self, limit: Timestamp, sink: &mut impl FnMut(Change<'_>)) {
-        self.take_due(limit, |join, prediction| {
+        self.take_due(Self::due, false, limit, |join, prediction| {
             let Some(implicit) = join.implicit(&prediction) else { return };
             let first = First {
                 value: implicit.value,
@@ -64,64 +65,56 @@ impl Join {
     }
 
     fn expire_pending(&mut self, limit: Timestamp, released: &mut impl FnMut(&Pending, Release)) {
-        self.take_due(limit, |join, row| {
+        self.take_due(Self::due, false, limit, |join, row| {
             join.forget(&row);
             released(&row, Release::Unlabelled);
         });
     }
 
-    /// Takes out the pending rows before a limit; whoever gets one says what becomes of it.
-    fn take_due(&mut self, limit: Timestamp, mut each: impl FnMut(&mut Self, Pending)) {
-        let mut early = Vec::new();
-        while self.pop_due(limit) {
-            let ids = std::mem::take(&mut self.scratch);
-            self.pending.fetch(ids.iter().copied());
-            for &hash in &ids {
-                for _ in 0..self.pending.due_before(hash, limit, &mut early) {
-                    let due = |held: &Pending| held.event_time < limit;
-                    let Some(row) = self.take_pending(hash, due) else { break };
-                    each(self, row);
-                }
-            }
-            self.scratch = ids;
-        }
-        self.push_again(early);
-    }
-
-    fn pop_due(&mut self, limit: Timestamp) -> bool {
-        self.scratch.clear();
-        self.due.pop(limit, &mut self.scratch)
-    }
-
-    /// A second that was due only in part, or ids that share their low half, come back later.
-    fn push_again(&mut self, mut early: Vec<(Timestamp, u64)>) {
-        early.sort_unstable();
-        early.dedup();
-        for (event_time, hash) in early {
-            self.due.push_short(event_time, hash);
-        }
-    }
-
     fn expire_matched(&mut self, limit: Timestamp, released: &mut impl FnMut(&Pending, Release)) {
+        self.take_due(Self::settled, true, limit, |join, row| {
+            join.forget(&row);
+            released(&row, Release::Settled);
+        });
+    }
+
+    fn due(&mut self) -> &mut Queue {
+        &mut self.due
+    }
+
+    fn settled(&mut self) -> &mut Queue {
+        &mut self.settled
+    }
+
+    /// Takes out the rows before a limit, those with a label or those without; whoever gets one
+    /// says what becomes of it.
+    fn take_due(
+        &mut self,
+        queue: fn(&mut Self) -> &mut Queue,
+        matched: bool,
+        limit: Timestamp,
+        mut each: impl FnMut(&mut Self, Pending),
+    ) {
         let mut early = Vec::new();
         let mut ids = std::mem::take(&mut self.scratch);
         ids.clear();
-        while self.settled.pop(limit, &mut ids) {
-            self.matched.fetch(ids.iter().copied());
+        while queue(self).pop(limit, &mut ids) {
+            self.rows.fetch(ids.iter().copied());
             for hash in ids.drain(..) {
-                for _ in 0..self.matched.due_before(hash, limit, &mut early) {
-                    let due = |held: &Matched| held.prediction.event_time < limit;
-                    let Some(row) = self.matched.take(hash, due) else { break };
-                    self.forget(&row.prediction);
-                    released(&row.prediction, Release::Settled);
+                let ours = |row: &Pending| row.place.labels().is_some() == matched;
+                for _ in 0..self.rows.due_before(hash, limit, ours, &mut early) {
+                    let due = |row: &Pending| row.event_time < limit && ours(row);
+                    let Some((row, _)) = self.take(hash, due) else { break };
+                    each(self, row);
                 }
             }
         }
         self.scratch = ids;
+        // A second that was due only in part, or ids that share their low half, come back later.
         early.sort_unstable();
         early.dedup();
         for (event_time, hash) in early {
-            self.settled.push_short(event_time, hash);
+            queue(self).push_short(event_time, hash);
         }
     }
 

@@ -23,6 +23,7 @@ use super::estimate::Estimate;
 use super::sketch::{BinaryCells, CLASSES_MAX, MulticlassCells, PerformanceCells, RegressionCells};
 use super::spec::Task;
 use agreement::Confusion;
+pub(in crate::engine) use ranking::ratios;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;

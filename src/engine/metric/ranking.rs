@@ -213,7 +213,7 @@ impl Ahead {
 /// The first ones are added up; the others by the midpoint form of Euler and Maclaurin's formula:
 /// the integral between half-integers, less 1/24 of the first derivative and plus 7/5760 of the
 /// third.
-fn ratios(hits: f64, before: f64, step: f64, rows: i64) -> f64 {
+pub(in crate::engine) fn ratios(hits: f64, before: f64, step: f64, rows: i64) -> f64 {
     let ratio = |i: i64| (hits + i as f64) / (before + step * i as f64);
     let direct: f64 = (1..=rows.min(DIRECT_MAX)).map(ratio).sum();
     if rows <= DIRECT_MAX {

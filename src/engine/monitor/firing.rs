@@ -155,18 +155,17 @@ impl Monitor {
         let join = self.context.spec.join;
         let truncated = kind == FiringKind::Final && keep < join.horizon + join.grace;
         let start = end - size;
-        let versions = sum::versions(shards, start, end)
-            .into_iter()
-            .map(|version| {
-                let whole = sum::whole(shards, Range { version: &version, start, end }, None);
-                FiredVersion {
-                    predictions: whole.predictions,
-                    labeled: whole.labelled(),
-                    metrics: self.metrics(&whole),
-                    version,
-                }
-            })
-            .collect();
+        let mut versions = Vec::new();
+        for version in sum::versions(shards, start, end) {
+            let whole = sum::whole(shards, Range { version: &version, start, end }, None);
+            versions.push(FiredVersion {
+                predictions: whole.predictions,
+                labeled: whole.labelled(),
+                metrics: self.metrics(&whole),
+                nowcasts: self.nowcast(shards, (index, end), kind, &version, &whole),
+                version,
+            });
+        }
         *self.state.firings.entry((index, kind)).or_default() += 1;
         let firing = Firing { kind, truncated, size, start, end, revision, versions };
         self.record(shards, index, &firing);

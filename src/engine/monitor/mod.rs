@@ -7,17 +7,21 @@ mod alarm;
 mod alert;
 mod firing;
 mod judge;
+mod nowcast;
 mod record;
 mod report;
 
 pub use alert::{AlertOutcome, ExternalAlert};
-pub use report::{DriftReport, ModelReport, SliceReport, VersionReport, WindowReport};
+pub use report::{
+    DriftReport, EstimateReport, ModelReport, SliceReport, VersionReport, WindowReport,
+};
 
 use super::alarm::memory::Memory;
 use super::drift::FeatureDrift;
 use super::effect::{Effect, FiringKind};
 use super::history::History;
 use super::model_shard::{ModelContext, Partial};
+use super::nowcasts::Nowcasts;
 use super::outbox::Outbox;
 use super::pane::{PaneKey, Released};
 use super::policy::PolicyState;
@@ -106,6 +110,8 @@ pub struct Monitor {
     pub history: History,
     /// What alarms from a budget remember; a section of its own, too.
     pub alarms: Memory,
+    /// What its windows were estimated to be, and how that did; another section.
+    pub nowcasts: Nowcasts,
     /// Fired windows that changed since, and when they last fired by our clock.
     changed: BTreeSet<WindowKey>,
     fired_at: BTreeMap<WindowKey, Timestamp>,
@@ -116,6 +122,7 @@ impl Monitor {
         let mut monitor = Self {
             history: History::new(&context.spec),
             alarms: Memory::default(),
+            nowcasts: Nowcasts::new(&context.spec),
             context,
             topic,
             expected_shards: usize::MAX,

@@ -1,10 +1,12 @@
 //! What a model shows at one moment: for metrics, the page and the terminal.
 
 use super::{Monitor, WindowDrift};
+use crate::engine::cbpe::Nowcast;
 use crate::engine::drift::FeatureDrift;
 use crate::engine::estimate::Estimate;
 use crate::engine::metric::Metric;
 use crate::engine::model_shard::Partial;
+use crate::engine::nowcasts::Grade;
 use crate::engine::policy::Decision;
 use crate::engine::slice::SliceKey;
 use crate::engine::sum::{self, Range};
@@ -28,6 +30,20 @@ pub struct VersionReport {
     pub windows: Vec<WindowReport>,
     /// Of the newest closed window of each size.
     pub drift: Vec<DriftReport>,
+    /// Of the newest closed window of each size that could be estimated.
+    pub estimates: Vec<EstimateReport>,
+}
+
+/// One window before all labels are there, and how estimates like it did.
+#[derive(Clone, Debug)]
+pub struct EstimateReport {
+    pub size: Span,
+    pub end: Timestamp,
+    pub predictions: u64,
+    pub labeled: u64,
+    pub metrics: Vec<(Metric, Nowcast)>,
+    /// Metrics of which a window was graded.
+    pub grades: Vec<(Metric, Grade)>,
 }
 
 /// The window that is shown for one size.
@@ -91,13 +107,15 @@ impl Monitor {
         for version in live.iter().cloned() {
             let mut windows = Vec::new();
             let mut drift = Vec::new();
+            let mut estimates = Vec::new();
             for index in 0..self.context.windows.specs.len() {
                 windows.extend(self.window(shards, &version, index));
                 let size = self.context.windows.specs[index].size;
                 let shown = self.state.drift.get(&(version.clone(), index as u16)).cloned();
                 drift.extend(shown.map(|drift| DriftReport { size, drift }));
+                estimates.extend(self.estimates(shards, &version, index));
             }
-            report.versions.push(VersionReport { version, windows, drift });
+            report.versions.push(VersionReport { version, windows, drift, estimates });
         }
         for (policy, state) in self.context.spec.policies.iter().zip(&self.state.policies) {
             report.policies.push(PolicyReport {

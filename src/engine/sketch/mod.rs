@@ -5,10 +5,12 @@
 
 mod binary;
 mod calibration;
+mod expected;
 pub mod feature;
 mod moments;
 mod multiclass;
 mod performance;
+mod predicted;
 mod regression;
 mod scores;
 mod sparse;
@@ -16,12 +18,14 @@ mod weighting;
 
 pub use binary::{BinaryCells, BinaryOutcome, BinaryTerms, ScoreBin};
 pub use calibration::{CALIBRATION_BINS, CalibrationBin};
+pub use expected::{Expected, ExpectedBin, ExpectedCells, ExpectedRow, Probabilities};
 pub use moments::Spread;
 pub use multiclass::{
     CLASSES_MAX, MulticlassCells, MulticlassOutcome, MulticlassTerms, ProbabilityTerms,
     probability_terms,
 };
 pub use performance::{Outcome, PerformanceCells, Terms};
+pub use predicted::PredictedLosses;
 pub use regression::{ErrorBin, Levels, RegressionCells, RegressionOutcome, RegressionTerms};
 pub use scores::{ScoreCells, ScoredPrediction};
 pub use weighting::{Mass, Weight};

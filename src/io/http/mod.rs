@@ -91,7 +91,15 @@ impl Default for Limits {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Readiness {
     Ready,
+    /// It does; what a person should know all the same.
+    ReadyBut(String),
     NotReady(String),
+}
+
+impl Readiness {
+    pub fn is_ready(&self) -> bool {
+        !matches!(self, Self::NotReady(_))
+    }
 }
 
 /// The engine's sign of life: what it last said of its readiness may be old.
@@ -233,12 +241,15 @@ async fn ready(State(state): State<HttpState>) -> Response {
         readiness = Readiness::NotReady("the engine has ended".to_owned());
     }
     let age = state.heartbeat.as_ref().map(Heartbeat::age).unwrap_or_default();
-    if readiness == Readiness::Ready && age > state.limits.silent_max {
+    if readiness.is_ready() && age > state.limits.silent_max {
         let age = format!("{age:.0?}");
         readiness = Readiness::NotReady(format!("the engine has not answered for {age}"));
     }
     match readiness {
         Readiness::Ready => "ready\n".into_response(),
+        Readiness::ReadyBut(note) => {
+            format!("ready; but {}\n", crate::engine::text::clip(&note, 1_000)).into_response()
+        }
         Readiness::NotReady(reason) => {
             let line = format!("not ready: {}\n", crate::engine::text::clip(&reason, 500));
             (StatusCode::SERVICE_UNAVAILABLE, line).into_response()

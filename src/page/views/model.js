@@ -187,6 +187,16 @@ function performance(at) {
     for (const series of ofSlice) {
       lines.push(line(series, series.version === newestOne.version ? 'main' : 'other', `${clip(slice, 36)}, ${clip(series.version, 16)}`));
     }
+    const estimates = slice ? null : newestOne.estimates?.[metric.name];
+    if (estimates) {
+      // Where windows are final nothing more will come: the measured line is enough.
+      const settled = (index) => newestOne.state?.[index] === 'final' || newestOne.coverage?.[index] === 1;
+      const open = (column) => column.map((value, index) => (settled(index) && settled(index + 1) ? null : value));
+      lines.push({
+        name: 'estimated where labels are missing', role: 'other', dash: [6, 4], values: spread(newestOne, open(estimates.combined)),
+        lower: spread(newestOne, open(estimates.combined_lower)), upper: spread(newestOne, open(estimates.combined_upper)),
+      });
+    }
     const baseline = newestOne.baseline?.[metric.name];
     const common = {
       ends, now, every: history.every, sync: 'history', range: zoomed ? [from, to] : null,
@@ -202,6 +212,7 @@ function performance(at) {
           format: (number) => value(number, metric),
         },
       }),
+      estimates ? grade(estimates.grade, metric) : null,
       h('h3', { class: 'chart-title' }, 'Labels that came'),
       h('div', {
         key: 'coverage', widget: timeChart, data: {
@@ -214,6 +225,15 @@ function performance(at) {
       asTable('The numbers as a table', historyTable(all, metric, now)),
     ];
   }));
+}
+
+/** How estimates did once labels had come. */
+function grade(found, metric) {
+  if (!found) return h('p', { class: 'quiet', key: 'grade' }, 'The estimate has not been graded yet: no window has all its labels.');
+  const verdict = found.trusted === false ? badge('bad', 'not trusted') : found.trusted ? badge('ok', 'trusted') : badge('unknown', 'not graded yet');
+  const bias = typeof found.bias === 'number' ? ` · off by ${value(Math.abs(found.bias), metric)} on average, ${found.bias > 0 ? 'too low' : 'too high'}` : '';
+  return h('p', { key: 'grade' }, 'Estimates ', verdict, ' ', h('span', { class: 'quiet' },
+    `${found.reason} · band held in ${found.band_held} of ${found.band_windows} windows${bias}`));
 }
 
 const shortMark = ({ kind, version, policy }) => ({

@@ -89,7 +89,7 @@ async fn status(
         return refuse(&error);
     }
     let not_ready_reason = match &*state.readiness.borrow() {
-        Readiness::Ready => None,
+        Readiness::Ready | Readiness::ReadyBut(_) => None,
         Readiness::NotReady(reason) => Some(crate::engine::text::clip(reason, 500)),
     };
     let facts = state.facts.borrow().clone();

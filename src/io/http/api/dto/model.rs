@@ -86,6 +86,30 @@ pub struct LabelsAnswer {
     pub maturity: Vec<Maturity>,
     pub outcomes: Outcomes,
     pub expected: Expected,
+    /// How long labels of each class take, as estimates use it. Empty without a calibration, and
+    /// before a window is final.
+    pub learned: Vec<LearnedDelay>,
+}
+
+/// How long the labels of one class took in windows that are final. Assumed: delays stay as they
+/// were, do not depend on the score within a class, and predictions that are never labelled are as
+/// the others.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct LearnedDelay {
+    pub version: String,
+    pub class: String,
+    pub labels: u64,
+    /// Share of all predictions, of whichever class, that ever got a label.
+    pub labelled_share: Option<f64>,
+    /// Cumulative: the share of the class's labels that had come. Null below 50 labels.
+    pub within: Vec<LearnedShare>,
+}
+
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct LearnedShare {
+    /// Seconds after the prediction.
+    pub age: f64,
+    pub share: Option<f64>,
 }
 
 /// How long labels took after their predictions.

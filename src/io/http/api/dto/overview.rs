@@ -51,7 +51,7 @@ pub enum Health {
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Reason {
     /// policy_firing, labels_silent, drift, webhook_disabled, request_given_up, no_predictions,
-    /// no_labels, slice, nothing_closed.
+    /// no_labels, slice, nothing_closed, elsewhere (another member of the group looks after it).
     pub kind: String,
     pub text: String,
     pub version: Option<String>,

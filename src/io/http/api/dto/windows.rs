@@ -57,6 +57,40 @@ pub struct Series {
     pub metrics: BTreeMap<String, MetricSeries>,
     /// By metric: the held-out value of the version's reference.
     pub baseline: BTreeMap<String, f64>,
+    /// By metric: before all labels are there. Empty without a calibration, and for a slice.
+    pub estimates: BTreeMap<String, EstimateSeries>,
+}
+
+/// One metric before all labels are there; as long as `ends`.
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
+pub struct EstimateSeries {
+    /// Over all predictions, without any label, and its 95% band.
+    pub estimated: Vec<Option<f64>>,
+    pub estimated_lower: Vec<Option<f64>>,
+    pub estimated_upper: Vec<Option<f64>>,
+    /// One line: measured where labels have come, estimated where they have not. Its interval is
+    /// for what the window will show when all have come.
+    pub combined: Vec<Option<f64>>,
+    pub combined_lower: Vec<Option<f64>>,
+    pub combined_upper: Vec<Option<f64>>,
+    /// Null until a window is final.
+    pub grade: Option<EstimateGrade>,
+}
+
+/// How estimates did once labels had come.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct EstimateGrade {
+    /// Final windows that do not overlap, the newest 64 at most.
+    pub windows: usize,
+    /// Mean of measured minus estimated.
+    pub bias: Option<f64>,
+    /// In how many of how many windows the 95% band held the measured value.
+    pub band_held: usize,
+    pub band_windows: usize,
+    /// Null before 5 windows are graded.
+    pub trusted: Option<bool>,
+    /// One sentence.
+    pub reason: String,
 }
 
 #[derive(Clone, Debug, Default, Serialize, JsonSchema)]
