@@ -34,6 +34,10 @@ impl Alerts {
 
     /// Takes up what was told. To be called in each round.
     pub fn take(&mut self, held: &mut Held, now: Timestamp, effects: &mut Vec<(usize, Effect)>) {
+        if !held.is_settled() {
+            // Nobody knows yet whose the models are; who told us waits, or comes again.
+            return;
+        }
         while let Some(job) = self.desk.take() {
             let mut requests = Vec::new();
             let mut answers = Vec::new();

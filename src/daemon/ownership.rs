@@ -64,6 +64,12 @@ impl Held {
         Some(self.shards.get(&key).is_some_and(|held| held.assigned.contains(&input)))
     }
 
+    /// Whether we own what we should, and know what that is.
+    pub fn is_settled(&self) -> bool {
+        let settled = |model| self.should_own(model) == Some(self.monitors[model].owned);
+        self.joined && (0..self.monitors.len()).all(settled)
+    }
+
     /// Claims a model's lineage and goes on from what it holds.
     fn own(&mut self, model: usize) -> Result<(), RestoreError> {
         if self.monitors[model].kept.lineage.is_none() {
