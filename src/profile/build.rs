@@ -1,5 +1,7 @@
 //! The two passes over the data and what is made of them.
 
+mod repeats;
+
 use super::args::ProfileArgs;
 use super::baseline::Baseline;
 use super::calibrate::Fitted;
@@ -55,18 +57,9 @@ pub fn run(args: ProfileArgs, progress: &mut dyn FnMut(Progress)) -> Result<Repo
     let mut warnings = warnings(&args, &profile, &left_out);
     if let Some(time) = targets.time {
         let meter = Meter::new(&profile, &positions(&features), targets, &scan.columns, time);
-        let meter = measure(&mut input, meter, baseline.as_ref(), targets, scan.columns.len())?;
-        if meter.without_time > 0 {
-            let rows = meter.without_time;
-            warnings.push(format!("{rows} rows have no time in --time that could be read"));
-        }
-        profile.design = meter.finish();
-        if profile.design.is_none() {
-            let reason = "--time: fewer than 8 stretches of 5 minutes, or more than there is room \
-                          for; how much rows repeat each other is not known, and alarms will \
-                          assume that they do not";
-            warnings.push(reason.into());
-        }
+        let known = scan.columns.len();
+        profile.design =
+            repeats::measure(&mut input, meter, baseline.as_ref(), targets, known, &mut warnings)?;
     }
     let profile = file::write(&args.output, &profile)?;
     Ok(Report { profile, warnings, output: args.output })
@@ -406,25 +399,6 @@ fn count(
 
 fn positions(features: &[Feature]) -> BTreeMap<&str, usize> {
     features.iter().map(|feature| (feature.name.as_str(), feature.column)).collect()
-}
-
-/// The third pass, by time.
-fn measure(
-    input: &mut Input,
-    mut meter: Meter,
-    baseline: Option<&Baseline>,
-    targets: TargetColumns,
-    columns_known: usize,
-) -> Result<Meter, ProfileError> {
-    input.read(3, &mut |_, cells| {
-        if cells.len() > columns_known {
-            return Err(ProfileError::Changed);
-        }
-        let cell = |at: usize| cells.get(at).copied().unwrap_or(Cell::Missing);
-        meter.add(&cell, baseline, targets);
-        Ok(())
-    })?;
-    Ok(meter)
 }
 
 /// The profile, and what could not enter it.

@@ -2,12 +2,14 @@
 //! batch answer over the whole logs.
 
 mod compare;
+mod fault;
 mod oracle;
 mod run;
 mod world;
 
+use fault::Fault;
 use oracle::answer;
-use run::{Fault, Run};
+use run::Run;
 use world::World;
 
 /// Seeds of one test run; `SIMULATION_SEEDS` asks for more, `SIMULATION_SEED` for one.

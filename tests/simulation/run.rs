@@ -1,6 +1,7 @@
 //! One run of the engine over a world, as an impatient and accident-prone daemon would drive it.
 
 use super::compare::Shown;
+use super::fault::Fault;
 use super::oracle::{JudgementId, WindowId};
 use super::world::World;
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,59 +20,6 @@ use tidemark::engine::shard::{GroupModel, InputKey, Shard, Side};
 use tidemark::engine::state::{Part, Section, SnapshotKind};
 use tidemark::engine::time::{Span, Timestamp};
 use tidemark::engine::watermark::Progress;
-
-/// A mistake that the comparison must notice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    None,
-    /// A checkpoint's offsets are one record ahead of its state.
-    SkipsARecordAfterARestore,
-    /// A restore forgets the changes since the last whole snapshot.
-    LosesADelta,
-    /// Records are applied again after a restore although the state has them.
-    AppliesARecordTwice,
-    /// The monitor forgets what it has judged.
-    LosesTheMonitor,
-    /// Alarms forget the evidence that they have gathered.
-    ForgetsEvidence,
-    /// A restore forgets what the last checkpoint added to history.
-    LosesAHistoryDelta,
-    /// A restore forgets what panes expected of their predictions.
-    LosesExpectations,
-    /// Panes go before the monitor's state that no longer needs them is durable.
-    ReleasesTooEarly,
-    /// Two stretches of a partition are read the wrong way round.
-    ReadsOutOfOrder,
-    /// Now and then a prediction, and so its label, counts for another version.
-    MistakesAVersion,
-    /// A restore forgets how far partitions had come.
-    ForgetsWatermarks,
-    /// A log end is confirmed before it is reached.
-    ConfirmsTooEarly,
-    /// Windows close although a shard has not reported.
-    ClosesWithoutAShard,
-    /// Models read each other's column of a label.
-    SwapsColumns,
-}
-
-impl Fault {
-    pub const PLANTED: [Self; 14] = [
-        Self::LosesExpectations,
-        Self::SkipsARecordAfterARestore,
-        Self::LosesADelta,
-        Self::AppliesARecordTwice,
-        Self::LosesTheMonitor,
-        Self::ForgetsEvidence,
-        Self::LosesAHistoryDelta,
-        Self::ReleasesTooEarly,
-        Self::ReadsOutOfOrder,
-        Self::MistakesAVersion,
-        Self::ForgetsWatermarks,
-        Self::ConfirmsTooEarly,
-        Self::ClosesWithoutAShard,
-        Self::SwapsColumns,
-    ];
-}
 
 /// One shard's last checkpoint: a whole snapshot and the deltas after it.
 #[derive(Clone, Default)]
