@@ -209,6 +209,21 @@ impl Browser {
                 .find((one) => one.textContent.includes({quoted}) && one.checkVisibility())"
         );
         self.wait(&format!("{find} !== undefined"), 20);
+        // A hand comes near first: rows that are pointed at stay where they are.
+        let place = self.place(text, &find);
+        let event = json!({ "type": "mouseMoved", "x": place["x"], "y": place["y"] });
+        self.send("Input.dispatchMouseEvent", event);
+        let place = self.place(text, &find);
+        for kind in ["mousePressed", "mouseReleased"] {
+            let event = json!({
+                "type": kind, "x": place["x"], "y": place["y"], "button": "left", "clickCount": 1,
+            });
+            self.send("Input.dispatchMouseEvent", event);
+        }
+    }
+
+    /// The middle of what an expression finds, brought into view, with nothing over it.
+    fn place(&mut self, text: &str, find: &str) -> Value {
         let place = self.evaluate(&format!(
             "(() => {{
                 const found = {find};
@@ -220,12 +235,7 @@ impl Browser {
             }})()"
         ));
         assert_eq!(place["free"], true, "{text} lies under {}", place["over"]);
-        for kind in ["mousePressed", "mouseReleased"] {
-            let event = json!({
-                "type": kind, "x": place["x"], "y": place["y"], "button": "left", "clickCount": 1,
-            });
-            self.send("Input.dispatchMouseEvent", event);
-        }
+        place
     }
 
     pub fn press(&mut self, key: &str) {

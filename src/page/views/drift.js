@@ -32,9 +32,22 @@ export const drift = {
       : empty(data.end === null || data.end === undefined ? awaited(model, choices.window, now) : 'There is no reference to measure drift against.')))),
 };
 
+/** The order of the rows when they were last drawn. */
+let order = [];
+
+/** Rows stay where they are while somebody points at them: what is about to be clicked must not run away. */
+function settled(rows) {
+  const before = new Map(order.map((feature, index) => [feature, index]));
+  if (document.querySelector('.heat-table:hover') !== null && rows.every((row) => before.has(row.feature))) {
+    rows.sort((one, other) => before.get(one.feature) - before.get(other.feature));
+  }
+  order = rows.map((row) => row.feature);
+  return rows;
+}
+
 function heat(model, choices, data, route, now) {
   const ends = data.heat?.ends ?? [];
-  const rows = data.features.map((feature, index) => ({ ...feature, line: data.heat?.features?.[index]?.effect ?? [] }));
+  const rows = settled(data.features.map((feature, index) => ({ ...feature, line: data.heat?.features?.[index]?.effect ?? [] })));
   const max = Math.max(SCALE_MIN, ...rows.flatMap((row) => row.line.filter((one) => typeof one === 'number')));
   const to = (feature) => address(['models', model.name, 'features', feature], { window: choices.window?.window, version: choices.asked });
   const keys = (event) => {
