@@ -84,6 +84,8 @@ pub struct Engine {
     /// When a checkpoint was last begun, and how long this thread had to work for it.
     checkpointed_at: Instant,
     checkpoint_took: Duration,
+    /// The last round took as many records as it may.
+    behind: bool,
     ticked_at: Instant,
     recreated: u64,
 }
@@ -105,7 +107,8 @@ const TICK: Duration = Duration::from_millis(100);
 /// At the stop: for the last checkpoint, for leaving the group, for the last dead letters.
 const SAVE_WITHIN: Duration = Duration::from_secs(20);
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
-/// Checkpoints that nothing waits for take at most one part in so many of this thread's time.
+/// While a backlog is read, checkpoints that nothing waits for take at most one part in so many of
+/// this thread's time.
 const CHECKPOINT_SHARE: u32 = 20;
 /// A checkpoint that failed is tried again after this, and then after twice as long each time, up
 /// to the most. What changed meanwhile goes with it, whole.
@@ -138,6 +141,7 @@ impl Engine {
             levels: Levels::default(),
             checkpointed_at: now,
             checkpoint_took: Duration::ZERO,
+            behind: false,
             ticked_at: now,
             recreated: 0,
         }
@@ -196,6 +200,7 @@ impl Engine {
         let waits = self.levels.next(&self.source, &self.held, polled_at);
         self.source.hold_back(&waits);
         let records = self.source.poll(ROUND_WAIT, ROUND_RECORDS, &mut self.held);
+        self.behind = records >= ROUND_RECORDS / 2;
         let started_at = clock::monotonic();
         self.meters.poll_seconds.observe(started_at.duration_since(polled_at).as_secs_f64());
         self.held.flush();
@@ -304,7 +309,8 @@ impl Engine {
         let since = now.duration_since(self.checkpointed_at);
         let every = Duration::from_micros(self.held.plan.state.checkpoint_every.0.unsigned_abs());
         let pause = retry_pause(self.held.failed_rounds);
-        let every = every.max(self.checkpoint_took * CHECKPOINT_SHARE).max(pause);
+        let spaced = if self.behind { self.checkpoint_took * CHECKPOINT_SHARE } else { pause };
+        let every = every.max(spaced).max(pause);
         let due = since >= every || (self.held.forced && since >= pause);
         if due && self.held.is_dirty() && !self.held.keeper.writing {
             self.checkpointed_at = now;
