@@ -215,12 +215,13 @@ impl Held {
                     model.hold_implicit(sample.is_mismatched());
                 }
             }
-            let (ended, closing) = (held.shard.ended(), closing(&held.shard));
+            let ended = held.shard.ended();
+            let before = followed[*group].then(|| closing(&held.shard));
             held.shard.advance();
             // Silence alone settles rows too, and their counters must become durable.
             held.changed |= held.shard.ended() != ended;
             // Owners of models elsewhere know our time from our checkpoints only.
-            held.changed |= followed[*group] && self::closing(&held.shard) != closing;
+            held.changed |= before.is_some_and(|before| before != closing(&held.shard));
         }
         let mut all = Vec::new();
         for (model, held) in self.monitors.iter_mut().enumerate() {

@@ -1,6 +1,7 @@
 //! Several members of one group: the numbers of one process, one owner, one request.
 
 use crate::e2e::daemon::{Installation, PATIENCE, Running};
+use crate::e2e::retraining;
 use crate::e2e::toy::{Rows, Toy, WINDOW};
 use crate::support::kafka_broker::shared;
 use crate::support::scrape::Scrape;
@@ -22,19 +23,10 @@ struct Fleet {
 }
 
 fn config(toy: &Toy, receiver: &PythonReceiver) -> String {
-    let url = receiver.url("/hooks/retrain");
-    let top = format!("webhooks: [{{ name: trainer, url: \"{url}\", secret: {SECRET} }}]");
-    let model = r#"
-    policies:
-      - name: accuracy-fell
-        metric: accuracy
-        below: 0.95
-        label_age: 2s
-        min_labels: 50
-        action: { retrain: trainer, cooldown: 0s, act_within: 30m }
-"#;
     // Time passes by records alone: what idleness decides depends on when a member looked.
-    toy.config(&top, model).replace("idle_after: 1s", "idle_after: 1h")
+    retraining::config(toy, receiver)
+        .replace("idle_after: 1s", "idle_after: 1h")
+        .replace("act_within: 10m", "act_within: 30m")
 }
 
 impl Fleet {

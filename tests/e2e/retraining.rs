@@ -31,7 +31,8 @@ fn installation(toy: &Toy, receiver: &PythonReceiver) -> Installation {
     Installation::new(&config(toy, receiver))
 }
 
-fn config(toy: &Toy, receiver: &PythonReceiver) -> String {
+/// A policy that asks for a retraining when the accuracy of a window falls.
+pub fn config(toy: &Toy, receiver: &PythonReceiver) -> String {
     let url = receiver.url("/hooks/retrain");
     let top = format!("webhooks: [{{ name: trainer, url: \"{url}\", secret: {SECRET} }}]");
     let model = r#"
