@@ -70,10 +70,14 @@ pub struct Fleet {
     pub faults: BTreeMap<Followee, String>,
     /// When one of our lineages was found in other hands, and which.
     pub fenced: Option<(Instant, String)>,
+    /// The store failed when a model was claimed: not again before this.
+    pub claim_after: Option<Instant>,
 }
 
 /// After a lineage was lost the group must say within this time that we lost the partition.
 pub const FENCED_WITHIN: Duration = Duration::from_secs(60);
+/// Between two attempts to claim a model: each may wait for a store that does not answer.
+pub const CLAIM_PAUSE: Duration = Duration::from_secs(1);
 /// Looks that wait for the engine.
 const LOOKS_MAX: usize = 64;
 /// Between two looks at a lineage.
@@ -95,6 +99,7 @@ impl Fleet {
             released: BTreeMap::new(),
             faults: BTreeMap::new(),
             fenced: None,
+            claim_after: None,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::assignment::REVOKE_WITHIN;
 use super::durable::{MonitorCounters, ShardCounters};
-use super::fleet::{FENCED_WITHIN, Followee, Want, owners_partition};
+use super::fleet::{CLAIM_PAUSE, FENCED_WITHIN, Followee, Want, owners_partition};
 use super::held::Held;
 use super::keeper::RestoreError;
 use super::setup::group_layout;
@@ -27,15 +27,19 @@ impl Held {
             }
             return;
         }
+        let now = clock::monotonic();
         for model in 0..self.monitors.len() {
             let Some(should) = self.should_own(model) else { continue };
             let owned = self.monitors[model].owned;
             if owned && !should {
                 self.disown(model);
-            } else if should && !owned {
+            } else if should && !owned && self.fleet.claim_after.is_none_or(|at| at <= now) {
                 match self.own(model) {
                     Ok(()) => self.store_fault = None,
-                    Err(error) if error.may_pass() => self.store_fault = Some(error.to_string()),
+                    Err(error) if error.may_pass() => {
+                        self.store_fault = Some(error.to_string());
+                        self.fleet.claim_after = Some(clock::monotonic() + CLAIM_PAUSE);
+                    }
                     Err(error) => self.fatal = Some(error.to_string()),
                 }
             }
